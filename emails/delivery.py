@@ -1,0 +1,144 @@
+"""One edition × one recipient on its way out: values that the ledger and the providers share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from emails.edition import Mailing
+
+
+class EditionState(StrEnum):
+    DRAFT = "draft"
+    APPROVED = "approved"
+    FREEZING = "freezing"
+    SENDING = "sending"
+    SETTLING = "settling"
+    FINISHED = "finished"
+    HELD = "held"
+    CANCELLED = "cancelled"
+
+
+class BatchState(StrEnum):
+    PREPARED = "prepared"
+    SUBMITTING = "submitting"
+    UNCERTAIN = "uncertain"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    WRITTEN_OFF = "written_off"
+
+
+class DeliveryState(StrEnum):
+    PENDING = "pending"
+    CLAIMED = "claimed"
+    SUBMITTED = "submitted"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    SKIPPED = "skipped"
+    UNCONFIRMED = "unconfirmed"
+
+
+class AnswerClass(StrEnum):
+    """What an attempt amounts to (`docs/design.md`, "Reading the answer")."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    """This request will never be taken; the same bytes would be refused again."""
+    NOT_SENT = "not_sent"
+    """Provably nothing was taken: trying later is safe."""
+    BUSY = "busy"
+    """The provider is still working on this very key: ask again with the same key."""
+    HOLD = "hold"
+    """No batch will do better until a person acts (wrong key, suspended account, changed payload)."""
+    UNCERTAIN = "uncertain"
+    """The provider may or may not have it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """One person of a batch, with everything that differs per person."""
+
+    delivery_id: str
+    address: str
+    name: str
+    unsubscribe_url: str
+    message_id: str
+    """`<unique@domain>`, the same on every try (RFC 5322 3.6.4)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What the provider said of one delivery."""
+
+    delivery_id: str
+    state: DeliveryState
+    """ACCEPTED or REFUSED."""
+    provider_id: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of one attempt. `receipts` may be empty for an accepted batch whose ids are missing."""
+
+    kind: AnswerClass
+    receipts: tuple[Receipt, ...] = ()
+    http_status: int | None = None
+    error: str | None = None
+    """Plain words for the operator; holds no secret and no address."""
+    retry_after: float | None = None
+    """Seconds, already capped."""
+    body_sha256: str | None = None
+    alarm: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a provider can do; unverified facts take the cautious value."""
+
+    name: str
+    max_batch: int
+    max_bytes: int = 2_000_000
+    key_life: timedelta | None = None
+    """How long the provider honours an idempotency key; None: it has none."""
+    own_list_unsubscribe: str = "yes"
+    """`yes`, `account-setting` or `no`: does our List-Unsubscribe header survive?"""
+    eight_bit_local_part: bool = False
+    """Takes non-ASCII local parts (SMTPUTF8)."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def keyed(self) -> bool:
+        return self.key_life is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One provider call, complete to the byte. Built purely; posted as it stands on every try."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    """Without secrets: the adapter adds those when it posts."""
+    body: bytes
+    key: str
+    recipients: Sequence[Recipient] = field(default=())
+
+
+class Esp(Protocol):
+    """A provider. `build` is pure; `submit` makes exactly one attempt and never raises for what the
+    provider or the network did: that is an `Answer` too."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def build(self, mailing: Mailing, recipients: Sequence[Recipient], key: str) -> Request: ...
+
+    def submit(self, request: Request, deadline: float) -> Answer:
+        """Post once; `deadline` is seconds for the whole call, however slowly the answer drips."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,89 @@
+"""The letter of one week, before and after rendering. Values only."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mailbox:
+    """A name and an address, as in a From or To header."""
+
+    address: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newsletter:
+    """Who sends this: the same in every letter."""
+
+    name: str
+    sender: Mailbox
+    language: str
+    address: str
+    """Postal address for the footer."""
+    url: str
+    """Base of every link we make; no trailing slash."""
+    reply_to: Mailbox | None = None
+    design: str = "quiet"
+    sign_off: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterContent:
+    """Everything an edition says, the same for all its recipients."""
+
+    newsletter: Newsletter
+    edition: str
+    """Local date of the slot, `2026-11-29`."""
+    date: date
+    language: str
+    subject: str
+    preheader: str
+    question: str
+    example: str
+    post_title: str
+    post_url: str | None = None
+    reading_minutes: int = 1
+    lead: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """One rendered letter: CSS inlined, with merge fields where recipients differ.
+
+    A merge field is one of `MERGE_FIELDS`, standing literally in `html` and `text`.
+    """
+
+    subject: str
+    html: str
+    text: str
+    language: str
+
+    def to_json(self) -> str:
+        """The letter as stored with its edition."""
+        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Letter:
+        return cls(**json.loads(text))
+
+
+UNSUBSCRIBE_URL = "WBMERGE-unsubscribe-url-WBEND"
+MERGE_FIELDS = (UNSUBSCRIBE_URL,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mailing:
+    """What every message of an edition shares on its way to a provider."""
+
+    installation: str
+    edition: str
+    newsletter: Newsletter
+    letter: Letter
+    list_id: str
+    """Value of the List-ID header (RFC 2919), e.g. `Weekbrief <weekbrief.example.org>`."""
+    feedback_id: str = ""
+    tags: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Who asked for the letter, and who must not get it."""
