@@ -1,0 +1,60 @@
+"""What we remember: one database, SQLite or PostgreSQL, behind a few narrow doors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from pipeline.store.editions import Editions
+from pipeline.store.engine import open_engine
+from pipeline.store.installation import Installation, Installations
+from pipeline.store.ledger import Counts, Ledger, check_sum, counts
+from pipeline.store.lock import sender_lock
+from pipeline.store.schema import migrate
+from pipeline.store.subscribers import Subscribers
+
+__all__ = ["Counts", "Store", "open_store", "sender_lock"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """The database, opened, checked and brought to the schema this program needs."""
+
+    engine: Engine
+    installation: Installation
+    installations: Installations
+    subscribers: Subscribers
+    editions: Editions
+
+    def ledger(self, edition_id: int, *, epoch: int, provider: str) -> Ledger:
+        return Ledger(self.engine, edition_id=edition_id, epoch=epoch, provider=provider)
+
+    def counts(self, edition_id: int) -> Counts:
+        return counts(self.engine, edition_id)
+
+    def check_sum(self, edition_id: int) -> Counts:
+        return check_sum(self.engine, edition_id)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def open_store(storage: str, *, now: datetime) -> Store:
+    """Open `sqlite:///path` or `postgresql://…`, migrating it first. Raises `StorageError`."""
+    engine = open_engine(storage)
+    installations = Installations(engine)
+    try:
+        migrate(engine)
+        installation = installations.ensure(now=now)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Store(
+        engine=engine,
+        installation=installation,
+        installations=installations,
+        subscribers=Subscribers(engine),
+        editions=Editions(engine),
+    )

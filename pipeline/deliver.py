@@ -1,0 +1,324 @@
+"""Handing an edition to the provider, batch by batch, so that a death at any moment does no harm.
+
+    people ─▶ build ─▶ claim (intent, synced) ─▶ submit ─▶ record (outcome, synced)
+
+The rules stand in `docs/design.md`. Threads share one `Sending`; only the ledger's transactions decide
+who may leave.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from threading import Event, Lock
+
+from emails.delivery import Answer, AnswerClass, BatchState, Esp, Recipient, Request
+from emails.edition import Mailing
+from pipeline.clock import Clock
+from pipeline.crashpoint import crashpoint
+from pipeline.settings import Doubt
+from pipeline.store.ledger import Batch, DoubtLimit, EditionStopped, Intent, Ledger, Left, Person
+
+log = logging.getLogger("weekbrief.deliver")
+
+KEY_MARGIN = timedelta(minutes=10)
+"""How long before its end an idempotency key is no longer trusted."""
+
+MAX_DEATHS = 3
+"""A batch that this many senders died on is set aside for a person to look at."""
+
+MAX_LOOKS = 10
+"""How often people may change under us while one batch is claimed, before something is wrong."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How an edition leaves. Seconds for `deadline` (one call) and `patience` (without any success)."""
+
+    batch_size: int
+    canary: int = 5
+    concurrency: int = 4
+    deadline: float = 30.0
+    patience: float = 60.0
+    doubt: Doubt = Doubt.AT_MOST_ONCE
+
+
+class StopReason(StrEnum):
+    NONE = "none"
+    HELD = "held"
+    UNAVAILABLE = "unavailable"
+    ASKED = "asked"
+    """A signal or an operator asked us to stop."""
+
+
+Progress = Callable[[AnswerClass | None, int], None]
+"""Told after each recorded answer what came of how many people; None: they left before their turn."""
+
+
+class Sending:
+    """One sender at work on one edition. `run` returns when nobody is left that can be reached now."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        esp: Esp,
+        mailing: Mailing,
+        address_to: Callable[[Sequence[Person]], Sequence[Recipient]],
+        clock: Clock,
+        pace: Pace,
+        stop: Event,
+        progress: Progress = lambda _kind, _people: None,
+    ) -> None:
+        self._ledger = ledger
+        self._esp = esp
+        self._mailing = mailing
+        self._address_to = address_to
+        self._clock = clock
+        self._pace = pace
+        self._asked = stop
+        self._progress = progress
+        self._stop = Event()
+        self._taking = Lock()
+        self._again: deque[Batch] = deque()
+        self._cursor = 0
+        self._accepted = self._refused = 0
+        self._last_good = clock.monotonic()
+        self.stopped = StopReason.NONE
+        self.why = ""
+
+    def run(self) -> None:
+        """Send to everyone still pending. Stops early on a hold, a signal, or a provider that is away."""
+        self._ledger.recover(now=self._clock.now())
+        self._again.extend(self._ledger.open_batches())
+        self._canary()
+        workers = self._pace.concurrency if self._esp.capabilities.keyed else 1
+        with ThreadPoolExecutor(workers, thread_name_prefix="sender") as pool:
+            for done in [pool.submit(self._work) for _ in range(workers)]:
+                done.result()
+
+    # taking work
+
+    def _canary(self) -> None:
+        """One small batch first: a wrong key or an unverified domain is found before many are involved."""
+        if not self._pace.canary or self._again or self._stopping():
+            return
+        people = self._next_people(min(self._pace.canary, self._batch_size))
+        self._carry(self._claim_and_send(people, None))
+        while self._again and not self._stopping():
+            self._carry(self._again.popleft())
+        if self._refused > 1 and not self._accepted:
+            self._halt(StopReason.HELD, f"the provider refused all of the first {self._refused}: {self.why}")
+
+    def _work(self) -> None:
+        try:
+            while not self._stopping():
+                with self._taking:
+                    batch = self._again.popleft() if self._again else None
+                    people = [] if batch else self._next_people(self._batch_size)
+                if not (batch or people):
+                    return
+                self._carry(batch or self._claim_and_send(people, None))
+        except BaseException:
+            self._stop.set()
+            raise
+
+    def _next_people(self, limit: int) -> list[Person]:
+        people = self._ledger.pending(after=self._cursor, limit=limit)
+        if people:
+            self._cursor = people[-1].ordinal
+        return people
+
+    @property
+    def _batch_size(self) -> int:
+        return min(self._pace.batch_size, self._esp.capabilities.max_batch)
+
+    # carrying a batch through
+
+    def _carry(self, batch: Batch | None) -> None:
+        """Stay with a batch until its story is over or we stop: a doubt keeps its worker (R9)."""
+        while batch is not None and not self._stopping():
+            batch = self._advance(batch)
+
+    def _advance(self, batch: Batch) -> Batch | None:
+        if batch.deaths >= MAX_DEATHS:
+            who = f"recipients {batch.first} to {batch.last}"
+            self._halt(StopReason.HELD, f"{batch.deaths} runs died on {who}; look at the log before resuming")
+            return None
+        if batch.state is BatchState.UNCERTAIN and not self._may_ask_again(batch):
+            return self._resolve_doubt(batch)
+        if not self._pause_until(batch.not_before):
+            return None
+        people = self._ledger.members(batch)
+        if batch.state is BatchState.PREPARED:
+            return self._claim_and_send(people, batch)
+        return self._ask_again(batch, people)
+
+    def _claim_and_send(self, people: Sequence[Person], batch: Batch | None) -> Batch | None:
+        for _ in range(MAX_LOOKS):
+            if not people:
+                return None
+            request = self._build(people, self._key(people))
+            crashpoint("built")
+            claimed = self._claim(people, batch, request)
+            if isinstance(claimed, Intent):
+                return self._hand_over(claimed, request)
+            if claimed is None:
+                return None
+            people = self._look_again(people, batch, claimed)
+        self._halt(StopReason.HELD, "the audience keeps changing while it is claimed; see the log")
+        return None
+
+    def _claim(self, people: Sequence[Person], batch: Batch | None, request: Request) -> Intent | Left | None:
+        now = self._clock.now()
+        life = self._esp.capabilities.key_life
+        try:
+            return self._ledger.claim(
+                people,
+                batch=batch,
+                key=request.key,
+                request_sha256=_sha256(request.body),
+                now=now,
+                key_expires_at=now + life if life else None,
+                doubt_limit=self._pace.concurrency if life else 1,
+            )
+        except EditionStopped as stopped:
+            self._halt(StopReason.ASKED, str(stopped))
+        except DoubtLimit as doubts:
+            self._halt(StopReason.UNAVAILABLE, str(doubts))
+        return None
+
+    def _look_again(self, people: Sequence[Person], batch: Batch | None, left: Left) -> Sequence[Person]:
+        if left.ordinals:
+            self._progress(None, len(left.ordinals))
+            return [person for person in people if person.ordinal not in left.ordinals]
+        if batch is not None:
+            return self._ledger.members(batch)
+        span = people[-1].ordinal - people[0].ordinal + 1
+        found = self._ledger.pending(after=people[0].ordinal - 1, limit=span)
+        return [person for person in found if person.ordinal <= people[-1].ordinal]
+
+    def _may_ask_again(self, batch: Batch) -> bool:
+        """Same provider, a key that still lives (R3a)."""
+        return (
+            self._esp.capabilities.keyed
+            and batch.provider == self._esp.capabilities.name
+            and batch.key_expires_at is not None
+            and self._clock.now() < batch.key_expires_at - KEY_MARGIN
+        )
+
+    def _ask_again(self, batch: Batch, people: Sequence[Person]) -> Batch | None:
+        request = self._build(people, batch.key)
+        if _sha256(request.body) != batch.request_sha256:
+            who = f"recipients {batch.first} to {batch.last}"
+            self._halt(
+                StopReason.HELD, f"{who} are in doubt, and their request no longer builds to the same bytes"
+            )
+            return None
+        try:
+            intent = self._ledger.reclaim(batch, people, now=self._clock.now())
+        except EditionStopped as stopped:
+            self._halt(StopReason.ASKED, str(stopped))
+            return None
+        return self._hand_over(intent, request)
+
+    def _hand_over(self, intent: Intent, request: Request) -> Batch | None:
+        crashpoint("after intent")
+        answer = self._esp.submit(request, self._pace.deadline)
+        crashpoint("after answer")
+        self._log(intent, answer)
+        now = self._clock.now()
+        pause = self._pause(answer, intent.batch.tries)
+        after = self._ledger.record(intent, answer, now=now, not_before=now + pause)
+        crashpoint("after outcome")
+        self._progress(answer.kind, len(intent.people))
+        return self._next_step(intent, answer, after)
+
+    def _next_step(self, intent: Intent, answer: Answer, after: Sequence[Batch]) -> Batch | None:
+        self.why = answer.error or self.why
+        match answer.kind:
+            case AnswerClass.ACCEPTED:
+                self._last_good = self._clock.monotonic()
+                self._accepted += len(intent.people)
+            case AnswerClass.REFUSED:
+                self._last_good = self._clock.monotonic()
+                self._refused += 0 if after else 1
+                self._again.extend(after)
+            case AnswerClass.HOLD:
+                self._halt(StopReason.HELD, answer.error or "the provider refuses to work for us")
+            case _:
+                return after[0]
+        return None
+
+    def _resolve_doubt(self, batch: Batch) -> Batch | None:
+        match self._pace.doubt:
+            case Doubt.AT_MOST_ONCE:
+                self._ledger.write_off(batch, reason=batch.reason or "the provider never answered")
+            case Doubt.AT_LEAST_ONCE:
+                return self._ledger.release(batch, reason="sent again by policy: at_least_once")
+            case Doubt.ASK:
+                who = f"recipients {batch.first} to {batch.last}"
+                self._halt(StopReason.HELD, f"{who} may or may not have the letter: a person decides")
+        return None
+
+    def _log(self, intent: Intent, answer: Answer) -> None:
+        """The log keeps the answer even if the disk is too full for the ledger."""
+        said = " ".join(str(word) for word in (answer.kind, answer.http_status, answer.error) if word)
+        batch = intent.batch
+        log.info("batch %s, %s people, try %s: %s", batch.id, len(intent.people), batch.tries, said)
+
+    # building
+
+    def _build(self, people: Sequence[Person], key: str) -> Request:
+        return self._esp.build(self._mailing, self._address_to(people), key)
+
+    def _key(self, people: Sequence[Person]) -> str:
+        """Derived, never random (R12): the same people in the same edition always give the same key."""
+        members = "\n".join(sorted(person.delivery_id for person in people))
+        digest = hashlib.sha256(members.encode()).hexdigest()[:24]
+        mailing = self._mailing
+        return f"wb1-{mailing.installation}-{mailing.edition}-{people[0].ordinal}-{digest}"
+
+    # waiting and stopping
+
+    def _pause(self, answer: Answer, tries: int) -> timedelta:
+        if answer.kind not in (AnswerClass.NOT_SENT, AnswerClass.BUSY, AnswerClass.UNCERTAIN):
+            return timedelta()
+        if answer.retry_after is not None:
+            return timedelta(seconds=answer.retry_after)
+        longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (tries - 1))
+        return timedelta(seconds=longest * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+
+    def _pause_until(self, moment: datetime | None) -> bool:
+        """True when the moment has come; False when we stop instead of waiting for it."""
+        seconds = (moment - self._clock.now()).total_seconds() if moment else 0.0
+        if seconds <= 0:
+            return not self._stopping()
+        if self._clock.monotonic() + seconds - self._last_good > self._pace.patience:
+            self._halt(StopReason.UNAVAILABLE, self.why or "the provider is away")
+            return False
+        self._clock.wait(seconds, self._asked)
+        return not self._stopping()
+
+    def _halt(self, reason: StopReason, why: str) -> None:
+        self._stop.set()
+        if self.stopped is StopReason.NONE:
+            self.stopped, self.why = reason, why
+
+    def _stopping(self) -> bool:
+        if self._asked.is_set():
+            self._halt(StopReason.ASKED, "asked to stop")
+        return self._stop.is_set()
+
+
+def _sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()

@@ -1,0 +1,330 @@
+"""Slots and editions: which weeks ran, what each one said, and to whom it was frozen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Insert,
+    Row,
+    Select,
+    Text,
+    func,
+    insert,
+    literal,
+    select,
+    true,
+    update,
+)
+
+from emails.delivery import DeliveryState, EditionState
+from emails.edition import Letter, Mailbox, Mailing, Newsletter
+from pipeline.due import Slot
+from pipeline.post import Brief
+from pipeline.store import tables
+from pipeline.store.engine import insert_new, is_sqlite, readers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edition:
+    """One mailing as it stands in the ledger; its content never changes once it is written."""
+
+    id: int
+    slot_key: str
+    day: str
+    week: str
+    post_key: str
+    post_title: str
+    post_url: str | None
+    question: str
+    example: str
+    mailing: Mailing
+    content_sha256: str
+    state: EditionState
+    hold_reason: str | None
+    frozen_count: int
+    created_at: datetime
+    due_at: datetime
+    started_at: datetime | None
+    resumed_at: datetime | None
+    finished_at: datetime | None
+
+
+class LedgerMismatch(Exception):
+    """The ledger does not add up; nothing may be sent until a person has looked."""
+
+
+class Editions:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._readers = readers(engine)
+
+    def covered(self) -> frozenset[str]:
+        """Keys of the posts that an edition was made from."""
+        with self._readers.connect() as connection:
+            rows = connection.execute(
+                select(tables.edition.c.post_key).where(tables.edition.c.state != EditionState.CANCELLED)
+            )
+            return frozenset(rows.scalars())
+
+    def questions(self) -> tuple[str, ...]:
+        """The questions already sent, oldest first."""
+        with self._readers.connect() as connection:
+            rows = connection.execute(
+                select(tables.edition.c.question)
+                .where(tables.edition.c.state != EditionState.CANCELLED)
+                .order_by(tables.edition.c.id)
+            )
+            return tuple(rows.scalars())
+
+    def of_slot(self, slot_key: str) -> Edition | None:
+        return self._one(tables.edition.c.slot_key == slot_key)
+
+    def find(self, week: str) -> Edition | None:
+        """The edition of a local date (`2026-11-29`) or an ISO week (`2026-W48`)."""
+        return self._one((tables.edition.c.day == week) | (tables.edition.c.week == week))
+
+    def newest(self) -> Edition | None:
+        return self._one(true())
+
+    def unfinished(self) -> list[Edition]:
+        """Editions whose story is not over, oldest first."""
+        closed = (EditionState.FINISHED, EditionState.CANCELLED)
+        with self._readers.connect() as connection:
+            rows = connection.execute(
+                _select().where(tables.edition.c.state.not_in(closed)).order_by(tables.edition.c.id)
+            )
+            return [_edition(row) for row in rows]
+
+    def newest_day(self) -> date | None:
+        """The newest local date whose slot was taken or missed."""
+        with self._readers.connect() as connection:
+            newest = connection.execute(select(func.max(tables.slot.c.day))).scalar_one()
+        return None if newest is None else date.fromisoformat(newest)
+
+    def miss(self, slot: Slot, *, note: str) -> bool:
+        """Write a slot off as missed; False when it was taken already."""
+        with self._engine.begin() as connection:
+            return _take_slot(connection, slot, state="missed", note=note)
+
+    def create(
+        self, slot: Slot, brief: Brief, mailing: Mailing, *, now: datetime, approved: bool
+    ) -> Edition | None:
+        """Freeze the week's content. None when another scheduler took the slot first."""
+        with self._engine.begin() as connection:
+            if not _take_slot(connection, slot, state="taken", note=""):
+                return None
+            frozen = mailing_to_json(mailing)
+            connection.execute(
+                insert(tables.edition).values(
+                    slot_key=slot.key,
+                    day=slot.day.isoformat(),
+                    week=slot.week,
+                    post_key=brief.post.key,
+                    post_title=brief.post.title,
+                    post_url=brief.post.url,
+                    post_text=brief.post.text,
+                    question=brief.question.text,
+                    question_start=brief.question.start,
+                    question_end=brief.question.end,
+                    example=brief.example.text,
+                    example_start=brief.example.start,
+                    example_end=brief.example.end,
+                    mailing=frozen,
+                    content_sha256=hashlib.sha256(frozen.encode()).hexdigest(),
+                    state=EditionState.APPROVED if approved else EditionState.DRAFT,
+                    created_at=now,
+                )
+            )
+        return self.of_slot(slot.key)
+
+    def freeze(self, edition: Edition, *, provider: str, now: datetime) -> int:
+        """Freeze the audience: every active subscriber without a suppression, one row each.
+
+        All rows, the count and the new state are one transaction: after a death there is either no
+        audience or the whole of it. Gives the number of recipients. Safe to call again.
+        """
+        with self._engine.begin() as connection:
+            state = connection.execute(
+                select(tables.edition.c.state).where(tables.edition.c.id == edition.id).with_for_update()
+            ).scalar_one()
+            if state not in (EditionState.APPROVED, EditionState.FREEZING):
+                return _frozen_count(connection, edition.id)
+            connection.execute(_audience_rows(connection, edition.id))
+            count = _frozen_count(connection, edition.id)
+            connection.execute(
+                update(tables.edition)
+                .where(tables.edition.c.id == edition.id)
+                .values(state=EditionState.SENDING, frozen_count=count, provider=provider, started_at=now)
+            )
+            return count
+
+    def approve(self, edition: Edition, *, who: str, now: datetime) -> bool:
+        with self._engine.begin() as connection:
+            changed = connection.execute(
+                update(tables.edition)
+                .where(tables.edition.c.id == edition.id, tables.edition.c.state == EditionState.DRAFT)
+                .values(state=EditionState.APPROVED, approved_by=who)
+            ).rowcount
+            if changed:
+                connection.execute(
+                    insert(tables.decision).values(at=now, who=who, what="approve", edition_id=edition.id)
+                )
+            return changed == 1
+
+    def hold(self, edition: Edition, *, reason: str) -> None:
+        """Stop: nothing of this edition is claimed after this commit, until a person lifts it."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(tables.edition).where(tables.edition.c.id == edition.id).values(hold_reason=reason)
+            )
+
+    def resume(self, edition: Edition, *, who: str, now: datetime) -> bool:
+        """Lift a hold, or let an edition go that is too late to go by itself. False when it is over."""
+        closed = (EditionState.FINISHED, EditionState.CANCELLED)
+        with self._engine.begin() as connection:
+            changed = connection.execute(
+                update(tables.edition)
+                .where(tables.edition.c.id == edition.id, tables.edition.c.state.not_in(closed))
+                .values(hold_reason=None, resumed_at=now)
+            ).rowcount
+            if changed:
+                connection.execute(
+                    insert(tables.decision).values(at=now, who=who, what="resume", edition_id=edition.id)
+                )
+            return changed == 1
+
+    def finish(self, edition: Edition, *, now: datetime) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(tables.edition)
+                .where(tables.edition.c.id == edition.id)
+                .values(state=EditionState.FINISHED, finished_at=now)
+            )
+
+    def _one(self, condition: ColumnElement[bool]) -> Edition | None:
+        with self._readers.connect() as connection:
+            row = connection.execute(
+                _select().where(condition).order_by(tables.edition.c.id.desc()).limit(1)
+            ).one_or_none()
+        return None if row is None else _edition(row)
+
+
+def _select() -> Select[Any]:
+    return select(tables.edition, tables.slot.c.due_at).join(
+        tables.slot, tables.slot.c.slot_key == tables.edition.c.slot_key
+    )
+
+
+def _edition(row: Row[Any]) -> Edition:
+    if hashlib.sha256(row.mailing.encode()).hexdigest() != row.content_sha256:
+        raise LedgerMismatch(f"edition {row.day}: its stored content is not the one that was frozen")
+    return Edition(
+        id=row.id,
+        slot_key=row.slot_key,
+        day=row.day,
+        week=row.week,
+        post_key=row.post_key,
+        post_title=row.post_title,
+        post_url=row.post_url,
+        question=row.question,
+        example=row.example,
+        mailing=mailing_from_json(row.mailing),
+        content_sha256=row.content_sha256,
+        state=EditionState(row.state),
+        hold_reason=row.hold_reason,
+        frozen_count=row.frozen_count,
+        created_at=row.created_at,
+        due_at=row.due_at,
+        started_at=row.started_at,
+        resumed_at=row.resumed_at,
+        finished_at=row.finished_at,
+    )
+
+
+def _take_slot(connection: Connection, slot: Slot, *, state: str, note: str) -> bool:
+    """Inserting the row is the election: one row, one winner, however many schedulers run."""
+    return insert_new(
+        connection,
+        tables.slot,
+        {
+            "schedule": slot.schedule,
+            "slot_key": slot.key,
+            "day": slot.day.isoformat(),
+            "week": slot.week,
+            "due_at": slot.due_at,
+            "state": state,
+            "note": note,
+        },
+    )
+
+
+def _audience_rows(connection: Connection, edition_id: int) -> Insert:
+    """INSERT … SELECT of the audience. The delivery id holds at least 128 random bits."""
+    subscriber, suppression = tables.subscriber, tables.suppression
+    if is_sqlite(connection):
+        random_id = func.lower(func.hex(func.randomblob(16)))
+    else:
+        uuid = func.gen_random_uuid().cast(Text)
+        other = func.gen_random_uuid().cast(Text)
+        random_id = func.substr(func.replace(uuid.concat(other), "-", ""), 1, 40)
+    chosen = (
+        select(
+            literal(edition_id),
+            func.row_number().over(order_by=subscriber.c.id),
+            subscriber.c.id,
+            random_id,
+            subscriber.c.address,
+            subscriber.c.address_key,
+            subscriber.c.name,
+            literal(DeliveryState.PENDING.value),
+        )
+        .where(subscriber.c.state == "active", subscriber.c.address.is_not(None))
+        .where(
+            ~select(suppression.c.address_key)
+            .where(suppression.c.address_key == subscriber.c.address_key)
+            .exists()
+        )
+    )
+    names = [
+        "edition_id",
+        "ordinal",
+        "subscriber_id",
+        "delivery_id",
+        "address",
+        "address_key",
+        "name",
+        "state",
+    ]
+    return insert(tables.delivery).from_select(names, chosen)
+
+
+def _frozen_count(connection: Connection, edition_id: int) -> int:
+    counted: int = connection.execute(
+        select(func.count()).select_from(tables.delivery).where(tables.delivery.c.edition_id == edition_id)
+    ).scalar_one()
+    return counted
+
+
+def mailing_to_json(mailing: Mailing) -> str:
+    """Everything the messages of an edition share, as stored: sorted keys, so the hash is stable."""
+    return json.dumps(asdict(mailing), ensure_ascii=False, sort_keys=True)
+
+
+def mailing_from_json(text: str) -> Mailing:
+    values = json.loads(text)
+    newsletter = values.pop("newsletter")
+    sender, reply_to = newsletter.pop("sender"), newsletter.pop("reply_to")
+    return Mailing(
+        **{**values, "letter": Letter(**values["letter"])},
+        newsletter=Newsletter(
+            **newsletter, sender=Mailbox(**sender), reply_to=Mailbox(**reply_to) if reply_to else None
+        ),
+    )

@@ -1,0 +1,597 @@
+"""The ledger: what was handed to the provider, what it said, and what nobody can be sure of.
+
+Two synced transactions a batch and no more: the intent (`claim`) before the first byte of the request,
+the outcome (`record`) after the answer. Every write carries the sender's lease epoch; a sender that
+lost its place can finish nothing. The rules (R1 to R12) and states stand in `docs/design.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, insert, or_, select, update
+
+from emails.delivery import Answer, AnswerClass, BatchState, DeliveryState, EditionState, Receipt
+from pipeline.store import tables
+from pipeline.store.editions import LedgerMismatch
+from pipeline.store.engine import readers
+
+_person, _batch, _attempt = tables.delivery.c, tables.batch.c, tables.attempt.c
+
+NOBODY_LEFT = "everyone in it left before it was handed over"
+TAKEN_OVER = "another sender took over; this one stops"
+DIED = "the sender stopped before the answer was recorded"
+
+
+class LostLease(Exception):
+    """Another sender took over; this one may write nothing more."""
+
+
+class EditionStopped(Exception):
+    """The edition is on hold or cancelled: nothing more is claimed. The text says why."""
+
+
+class DoubtLimit(Exception):
+    """As many batches are in doubt as may be at one time: no new one is claimed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """One recipient still to be reached."""
+
+    ordinal: int
+    delivery_id: str
+    subscriber_id: int
+    address: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One provider request, as the ledger knows it. `first` and `last` are ordinals in the edition."""
+
+    id: int
+    first: int
+    last: int
+    size: int
+    state: BatchState
+    provider: str
+    key: str
+    request_sha256: str
+    tries: int
+    deaths: int
+    first_submit_at: datetime | None
+    last_submit_at: datetime | None
+    key_expires_at: datetime | None
+    not_before: datetime | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A batch that may leave now: its intent is committed and synced."""
+
+    batch: Batch
+    attempt_id: int
+    people: Sequence[Person]
+    ledger_seq: int
+    again: bool
+    """An earlier attempt is in doubt: "not sent" speaks of this attempt only, the doubt stays."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """Nothing was claimed: these people left (or changed) since they were read. Read again."""
+
+    ordinals: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Where everyone of an edition is. `submitted` leaves out those in doubt (`uncertain`)."""
+
+    frozen: int = 0
+    pending: int = 0
+    submitted: int = 0
+    accepted: int = 0
+    refused: int = 0
+    skipped: int = 0
+    uncertain: int = 0
+    unconfirmed: int = 0
+
+    @property
+    def open(self) -> int:
+        """Those whose story is not over."""
+        return self.pending + self.submitted + self.uncertain
+
+    @property
+    def adds_up(self) -> bool:
+        closed = self.accepted + self.refused + self.skipped + self.unconfirmed
+        return self.frozen == self.open + closed
+
+
+class Ledger:
+    """One sender's hands on one edition. `epoch` is the lease it writes under (R6)."""
+
+    def __init__(self, engine: Engine, *, edition_id: int, epoch: int, provider: str) -> None:
+        self._engine = engine
+        self._readers = readers(engine)
+        self._edition_id = edition_id
+        self._epoch = epoch
+        self._provider = provider
+
+    def recover(self, *, now: datetime) -> int:
+        """What an earlier sender left in the air is in doubt from here on; gives the number of batches."""
+        with self._engine.begin() as connection:
+            self._own(connection)
+            stale = (
+                select(_batch.id)
+                .where(_batch.edition_id == self._edition_id)
+                .where(_batch.state == BatchState.SUBMITTING, _batch.lease_epoch != self._epoch)
+            )
+            connection.execute(
+                update(tables.attempt)
+                .where(_attempt.batch_id.in_(stale), _attempt.ended_at.is_(None))
+                .values(ended_at=now, kind=AnswerClass.UNCERTAIN, error=DIED)
+            )
+            return connection.execute(
+                update(tables.batch)
+                .where(_batch.id.in_(stale))
+                .values(state=BatchState.UNCERTAIN, deaths=_batch.deaths + 1, reason=DIED)
+            ).rowcount
+
+    def open_batches(self) -> list[Batch]:
+        """Batches that were made and are not done: in doubt first, then by ordinal."""
+        with self._readers.connect() as connection:
+            rows = connection.execute(
+                select(tables.batch)
+                .where(_batch.edition_id == self._edition_id)
+                .where(_batch.state.in_((BatchState.UNCERTAIN, BatchState.PREPARED)))
+                .order_by(_batch.state.desc(), _batch.first)
+            )
+            return [_as_batch(row) for row in rows]
+
+    def pending(self, *, after: int, limit: int) -> list[Person]:
+        """The next people nobody has claimed, by ordinal."""
+        query = (
+            _people(self._edition_id)
+            .where(_person.ordinal > after, _person.state == DeliveryState.PENDING)
+            .limit(limit)
+        )
+        with self._readers.connect() as connection:
+            return [_as_person(row) for row in connection.execute(query)]
+
+    def members(self, batch: Batch) -> list[Person]:
+        """The people of a batch, by ordinal, without those who left before it was handed over."""
+        query = _people(self._edition_id).where(
+            _person.ordinal.between(batch.first, batch.last),
+            _person.batch_id == batch.id,
+            _person.state.in_((DeliveryState.CLAIMED, DeliveryState.SUBMITTED)),
+        )
+        with self._readers.connect() as connection:
+            return [_as_person(row) for row in connection.execute(query)]
+
+    def claim(
+        self,
+        people: Sequence[Person],
+        *,
+        batch: Batch | None,
+        key: str,
+        request_sha256: str,
+        now: datetime,
+        key_expires_at: datetime | None,
+        doubt_limit: int,
+    ) -> Intent | Left:
+        """Commit the intent to hand these people over (T1), or learn who left meanwhile.
+
+        `batch` is None for people claimed for the first time, else a batch that is `prepared`. Consent is
+        checked in this very transaction: after it nobody can be recalled (R8).
+        Raises `LostLease`, `EditionStopped`, `DoubtLimit`.
+        """
+        with self._engine.begin() as connection:
+            seq = self._next_seq(connection)
+            self._may_send(connection)
+            self._few_doubts(connection, doubt_limit)
+            gone = self._skip_the_departed(connection, people, batch)
+            if gone:
+                return Left(ordinals=gone)
+            values = {
+                "state": BatchState.SUBMITTING,
+                "key": key,
+                "request_sha256": request_sha256,
+                "first_submit_at": now,
+                "last_submit_at": now,
+                "key_expires_at": key_expires_at,
+                "provider": self._provider,
+                "not_before": None,
+            }
+            row = self._begin_batch(connection, batch, people, values)
+            moved = self._move(
+                connection,
+                row,
+                {"state": DeliveryState.SUBMITTED, "batch_id": row.id},
+                batch_id=None if batch is None else batch.id,
+                state=DeliveryState.PENDING if batch is None else DeliveryState.CLAIMED,
+            )
+            if moved != len(people):
+                connection.rollback()
+                return Left(ordinals=frozenset())
+            return self._begin_attempt(connection, row, people, now, seq)
+
+    def reclaim(self, batch: Batch, people: Sequence[Person], *, now: datetime) -> Intent:
+        """Hand a batch in doubt over again: same key, same bytes (R3a). Raises `LostLease`,
+        `EditionStopped`."""
+        with self._engine.begin() as connection:
+            seq = self._next_seq(connection)
+            self._may_send(connection)
+            values = {"state": BatchState.SUBMITTING, "last_submit_at": now, "not_before": None}
+            row = self._change(connection, batch, values, was=BatchState.UNCERTAIN)
+            return self._begin_attempt(connection, row, people, now, seq, again=True)
+
+    def record(
+        self, intent: Intent, answer: Answer, *, now: datetime, not_before: datetime | None = None
+    ) -> tuple[Batch, ...]:
+        """Commit what the provider said (T2). Gives the batches still to be worked on because of it.
+
+        Raises `LostLease` when another sender took over since the intent.
+        """
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(tables.attempt)
+                .where(_attempt.id == intent.attempt_id)
+                .values(
+                    ended_at=now,
+                    kind=answer.kind,
+                    http_status=answer.http_status,
+                    error=answer.error,
+                    answer_sha256=answer.body_sha256,
+                )
+            )
+            return self._settle(connection, intent, answer, not_before)
+
+    def write_off(self, batch: Batch, *, reason: str) -> None:
+        """Give a batch in doubt up: its people are `unconfirmed` and listed (at most once)."""
+        with self._engine.begin() as connection:
+            self._own(connection)
+            values = {"state": BatchState.WRITTEN_OFF, "reason": reason}
+            row = self._change(connection, batch, values, was=BatchState.UNCERTAIN)
+            self._move(connection, row, {"state": DeliveryState.UNCONFIRMED, "reason": reason})
+
+    def release(self, batch: Batch, *, reason: str) -> Batch:
+        """Let a batch in doubt be sent anew, knowing that its people may get a second copy (R3c)."""
+        with self._engine.begin() as connection:
+            self._own(connection)
+            values = {"state": BatchState.PREPARED, "reason": reason, "not_before": None}
+            row = self._change(connection, batch, values, was=BatchState.UNCERTAIN)
+            self._move(connection, row, {"state": DeliveryState.CLAIMED})
+            return _as_batch(row)
+
+    def _settle(
+        self, connection: Connection, intent: Intent, answer: Answer, not_before: datetime | None
+    ) -> tuple[Batch, ...]:
+        batch = intent.batch
+        match answer.kind:
+            case AnswerClass.ACCEPTED:
+                self._change(connection, batch, {"state": BatchState.ACCEPTED, "reason": answer.alarm})
+                self._accept(connection, intent, answer.receipts)
+                return ()
+            case AnswerClass.REFUSED:
+                self._change(connection, batch, {"state": BatchState.REFUSED, "reason": answer.error})
+                return self._refuse(connection, intent, answer.error or "refused by the provider")
+            case AnswerClass.NOT_SENT | AnswerClass.HOLD if not (intent.again or answer.in_doubt):
+                values = {"state": BatchState.PREPARED, "not_before": not_before, "reason": answer.error}
+                row = self._change(connection, batch, values)
+                self._move(connection, row, {"state": DeliveryState.CLAIMED})
+                return (_as_batch(row),)
+            case _:
+                values = {"state": BatchState.UNCERTAIN, "not_before": not_before, "reason": answer.error}
+                return (_as_batch(self._change(connection, batch, values)),)
+
+    def _accept(self, connection: Connection, intent: Intent, receipts: Sequence[Receipt]) -> None:
+        self._move(connection, intent.batch, {"state": DeliveryState.ACCEPTED})
+        ordinals = {person.delivery_id: person.ordinal for person in intent.people}
+        told = [r for r in receipts if r.provider_id and r.delivery_id in ordinals]
+        self._each(connection, "provider_id", [(ordinals[r.delivery_id], r.provider_id) for r in told])
+        refused = [
+            (ordinals[r.delivery_id], r.reason or "refused by the provider")
+            for r in receipts
+            if r.state is DeliveryState.REFUSED and r.delivery_id in ordinals
+        ]
+        self._each(connection, "reason", refused, state=DeliveryState.REFUSED)
+
+    def _each(
+        self,
+        connection: Connection,
+        column: str,
+        values: Sequence[tuple[int, str | None]],
+        **same: object,
+    ) -> None:
+        if values:
+            connection.execute(
+                update(tables.delivery)
+                .where(_person.edition_id == self._edition_id, _person.ordinal == bindparam("at"))
+                .values({column: bindparam("value"), **same}),
+                [{"at": ordinal, "value": value} for ordinal, value in values],
+            )
+
+    def _refuse(self, connection: Connection, intent: Intent, reason: str) -> tuple[Batch, ...]:
+        """One refused person ends here. More than one: each goes again alone, so that a bad address
+        costs its neighbours exactly one more request and never a second letter."""
+        if len(intent.people) == 1:
+            self._move(connection, intent.batch, {"state": DeliveryState.REFUSED, "reason": reason})
+            return ()
+        return tuple(self._part(connection, intent.batch, person) for person in intent.people)
+
+    def _part(self, connection: Connection, parent: Batch, person: Person) -> Batch:
+        values = {
+            "edition_id": self._edition_id,
+            "first": person.ordinal,
+            "last": person.ordinal,
+            "size": 1,
+            "state": BatchState.PREPARED,
+            "provider": self._provider,
+            "key": "",
+        }
+        row = connection.execute(insert(tables.batch).values(values).returning(tables.batch)).one()
+        self._move(connection, row, {"state": DeliveryState.CLAIMED, "batch_id": row.id}, batch_id=parent.id)
+        return _as_batch(row)
+
+    def _own(self, connection: Connection) -> None:
+        epoch = connection.execute(
+            select(tables.installation.c.lease_epoch).with_for_update(read=True)
+        ).scalar_one()
+        if epoch != self._epoch:
+            raise LostLease(TAKEN_OVER)
+
+    def _next_seq(self, connection: Connection) -> int:
+        """The next number in the ledger, taken only by the sender that holds the lease (R6)."""
+        seq: int | None = connection.execute(
+            update(tables.installation)
+            .where(tables.installation.c.lease_epoch == self._epoch)
+            .values(ledger_seq=tables.installation.c.ledger_seq + 1)
+            .returning(tables.installation.c.ledger_seq)
+        ).scalar_one_or_none()
+        if seq is None:
+            raise LostLease(TAKEN_OVER)
+        return seq
+
+    def _may_send(self, connection: Connection) -> None:
+        edition = tables.edition.c
+        state, hold = connection.execute(
+            select(edition.state, edition.hold_reason)
+            .where(edition.id == self._edition_id)
+            .with_for_update(read=True)
+        ).one()
+        if hold:
+            raise EditionStopped(hold)
+        if state != EditionState.SENDING:
+            raise EditionStopped(f"the edition is {state}")
+
+    def _few_doubts(self, connection: Connection, limit: int) -> None:
+        doubts = connection.execute(
+            select(func.count())
+            .select_from(tables.batch)
+            .where(_batch.edition_id == self._edition_id, _batch.state == BatchState.UNCERTAIN)
+        ).scalar_one()
+        if doubts >= limit:
+            raise DoubtLimit(f"{doubts} batches are in doubt; they must be settled first")
+
+    def _skip_the_departed(
+        self, connection: Connection, people: Sequence[Person], batch: Batch | None
+    ) -> frozenset[int]:
+        departed = connection.execute(_departed(self._edition_id, people, batch)).all()
+        by_reason: dict[str, list[int]] = {}
+        for row in departed:
+            by_reason.setdefault(_why_skipped(row.state, row.suppressed), []).append(row.ordinal)
+        for reason, ordinals in by_reason.items():
+            connection.execute(
+                update(tables.delivery)
+                .where(_person.edition_id == self._edition_id, _person.ordinal.in_(ordinals))
+                .values(state=DeliveryState.SKIPPED, reason=reason)
+            )
+        gone = frozenset(row.ordinal for row in departed)
+        if batch is not None and len(gone) == len(people):
+            self._change(
+                connection,
+                batch,
+                {"state": BatchState.REFUSED, "reason": NOBODY_LEFT},
+                was=BatchState.PREPARED,
+            )
+        return gone
+
+    def _begin_batch(
+        self,
+        connection: Connection,
+        batch: Batch | None,
+        people: Sequence[Person],
+        values: Mapping[str, object],
+    ) -> Row[Any]:
+        values = {**values, "size": len(people), "lease_epoch": self._epoch}
+        if batch is not None:
+            return self._change(connection, batch, values, was=BatchState.PREPARED)
+        new = {
+            **values,
+            "edition_id": self._edition_id,
+            "first": people[0].ordinal,
+            "last": people[-1].ordinal,
+        }
+        return connection.execute(insert(tables.batch).values(new).returning(tables.batch)).one()
+
+    def _begin_attempt(
+        self,
+        connection: Connection,
+        row: Row[Any],
+        people: Sequence[Person],
+        now: datetime,
+        seq: int,
+        *,
+        again: bool = False,
+    ) -> Intent:
+        batch = _as_batch(row)
+        attempt_id = connection.execute(
+            insert(tables.attempt)
+            .values(batch_id=batch.id, n=batch.tries + 1, started_at=now)
+            .returning(_attempt.id)
+        ).scalar_one()
+        connection.execute(
+            update(tables.batch)
+            .where(_batch.id == batch.id)
+            .values(tries=batch.tries + 1, lease_epoch=self._epoch)
+        )
+        return Intent(
+            batch=replace(batch, tries=batch.tries + 1),
+            attempt_id=attempt_id,
+            people=people,
+            ledger_seq=seq,
+            again=again,
+        )
+
+    def _change(
+        self,
+        connection: Connection,
+        batch: Batch,
+        values: Mapping[str, object],
+        *,
+        was: BatchState = BatchState.SUBMITTING,
+    ) -> Row[Any]:
+        mine = [_batch.lease_epoch == self._epoch] if was is BatchState.SUBMITTING else []
+        row = connection.execute(
+            update(tables.batch)
+            .where(_batch.id == batch.id, _batch.state == was, *mine)
+            .values(values)
+            .returning(tables.batch)
+        ).one_or_none()
+        if row is None:
+            raise LostLease(f"batch {batch.id} is no longer ours to change ({was}); nothing was written")
+        return row
+
+    def _move(
+        self,
+        connection: Connection,
+        batch: Batch | Row[Any],
+        values: Mapping[str, object],
+        *,
+        batch_id: int | None = -1,
+        state: DeliveryState = DeliveryState.SUBMITTED,
+    ) -> int:
+        """Change the batch's people at one stroke: they stand side by side in the edition."""
+        member = batch.id if batch_id == -1 else batch_id
+        return connection.execute(
+            update(tables.delivery)
+            .where(_person.edition_id == self._edition_id)
+            .where(_person.ordinal.between(batch.first, batch.last))
+            .where(_person.batch_id.is_(None) if member is None else _person.batch_id == member)
+            .where(_person.state == state)
+            .values(values)
+        ).rowcount
+
+
+def counts(engine: Engine, edition_id: int) -> Counts:
+    """Where everyone of the edition is, counted from the rows themselves."""
+    in_doubt = select(_batch.id).where(_batch.edition_id == edition_id, _batch.state == BatchState.UNCERTAIN)
+    doubted = _person.batch_id.in_(in_doubt)
+    with readers(engine).connect() as connection:
+        frozen = connection.execute(
+            select(tables.edition.c.frozen_count).where(tables.edition.c.id == edition_id)
+        ).scalar_one()
+        by_state: dict[str, int] = dict(
+            connection.execute(
+                select(_person.state, func.count())
+                .where(_person.edition_id == edition_id)
+                .group_by(_person.state)
+            ).all()
+        )
+        uncertain = connection.execute(
+            select(func.count())
+            .select_from(tables.delivery)
+            .where(_person.edition_id == edition_id, _person.state == DeliveryState.SUBMITTED, doubted)
+        ).scalar_one()
+    return Counts(
+        frozen=frozen,
+        pending=by_state.get(DeliveryState.PENDING, 0) + by_state.get(DeliveryState.CLAIMED, 0),
+        submitted=by_state.get(DeliveryState.SUBMITTED, 0) - uncertain,
+        accepted=by_state.get(DeliveryState.ACCEPTED, 0),
+        refused=by_state.get(DeliveryState.REFUSED, 0),
+        skipped=by_state.get(DeliveryState.SKIPPED, 0),
+        uncertain=uncertain,
+        unconfirmed=by_state.get(DeliveryState.UNCONFIRMED, 0),
+    )
+
+
+def check_sum(engine: Engine, edition_id: int) -> Counts:
+    """The counts, which must add up to the frozen audience (R7). Raises `LedgerMismatch`."""
+    found = counts(engine, edition_id)
+    if not found.adds_up:
+        raise LedgerMismatch(f"the ledger does not add up: {found}")
+    return found
+
+
+def _people(edition_id: int) -> Select[Any]:
+    return (
+        select(_person.ordinal, _person.delivery_id, _person.subscriber_id, _person.address, _person.name)
+        .where(_person.edition_id == edition_id)
+        .order_by(_person.ordinal)
+    )
+
+
+def _departed(edition_id: int, people: Sequence[Person], batch: Batch | None) -> Select[Any]:
+    """Those of these people who may no longer be mailed: (ordinal, state, suppression)."""
+    subscriber, suppression = tables.subscriber.c, tables.suppression.c
+    joined = tables.delivery.outerjoin(tables.subscriber, subscriber.id == _person.subscriber_id).outerjoin(
+        tables.suppression, suppression.address_key == _person.address_key
+    )
+    return (
+        select(_person.ordinal, subscriber.state, suppression.reason.label("suppressed"))
+        .select_from(joined)
+        .where(_person.edition_id == edition_id)
+        .where(_person.ordinal.between(people[0].ordinal, people[-1].ordinal))
+        .where(_person.batch_id.is_(None) if batch is None else _person.batch_id == batch.id)
+        .where(_person.state == (DeliveryState.PENDING if batch is None else DeliveryState.CLAIMED))
+        .where(
+            or_(
+                subscriber.state.is_(None),
+                subscriber.state != "active",
+                suppression.reason.is_not(None),
+                _person.address.is_(None),
+            )
+        )
+    )
+
+
+def _why_skipped(state: str | None, suppressed: str | None) -> str:
+    if state in (None, "erased"):
+        return "erased"
+    return "unsubscribed" if state == "unsubscribed" or suppressed == "unsubscribed" else "suppressed"
+
+
+def _as_person(row: Row[Any]) -> Person:
+    return Person(
+        ordinal=row.ordinal,
+        delivery_id=row.delivery_id,
+        subscriber_id=row.subscriber_id,
+        address=row.address,
+        name=row.name,
+    )
+
+
+def _as_batch(row: Row[Any]) -> Batch:
+    return Batch(
+        id=row.id,
+        first=row.first,
+        last=row.last,
+        size=row.size,
+        state=BatchState(row.state),
+        provider=row.provider,
+        key=row.key,
+        request_sha256=row.request_sha256,
+        tries=row.tries,
+        deaths=row.deaths,
+        first_submit_at=row.first_submit_at,
+        last_submit_at=row.last_submit_at,
+        key_expires_at=row.key_expires_at,
+        not_before=row.not_before,
+        reason=row.reason,
+    )
