@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -93,6 +93,42 @@ class Answer:
     """Seconds, already capped."""
     body_sha256: str | None = None
     alarm: str | None = None
+    in_doubt: bool = False
+    """Only with HOLD: the provider may have the batch nevertheless (a redirect, "same key, other body"),
+    so it stays uncertain under its old key while a person looks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """How far a provider's own records can clear a doubt."""
+
+    settle: timedelta
+    """How long after the attempt its records are up to date: before, "not found" means nothing."""
+    complete: bool = False
+    """True only where the provider says that its listing leaves nothing out: then, after `settle`, what is
+    not found was not taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """A batch in doubt, to be looked for in the provider's records."""
+
+    installation: str
+    edition: str
+    key: str
+    since: datetime
+    """When it was first handed over, UTC."""
+    recipients: Sequence[Recipient]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What the provider's records say: the deliveries it has, with its ids where it tells them."""
+
+    taken: Mapping[str, str | None] = field(default_factory=dict)
+    """Delivery id → provider id."""
+    error: str | None = None
+    """The search itself failed, or cannot be made: what is not in `taken` is as much in doubt as before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +144,8 @@ class Capabilities:
     """`yes`, `account-setting` or `no`: does our List-Unsubscribe header survive?"""
     eight_bit_local_part: bool = False
     """Takes non-ASCII local parts (SMTPUTF8)."""
+    search: Search | None = None
+    """None: nobody can ask this provider what became of a batch."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -123,9 +161,9 @@ class Request:
     url: str
     headers: Mapping[str, str]
     """Without secrets: the adapter adds those when it posts."""
-    body: bytes
+    body: bytes = field(repr=False)
     key: str
-    recipients: Sequence[Recipient] = field(default=())
+    recipients: Sequence[Recipient] = field(default=(), repr=False)
 
 
 class Esp(Protocol):
@@ -139,6 +177,10 @@ class Esp(Protocol):
 
     def submit(self, request: Request, deadline: float) -> Answer:
         """Post once; `deadline` is seconds for the whole call, however slowly the answer drips."""
+        ...
+
+    def find(self, sought: Sought, deadline: float) -> Found:
+        """Look a batch in doubt up in the provider's records. Never raises for what the provider did."""
         ...
 
     def close(self) -> None: ...

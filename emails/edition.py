@@ -29,6 +29,9 @@ class Newsletter:
     reply_to: Mailbox | None = None
     design: str = "quiet"
     sign_off: str = ""
+    """The editor's own greeting, in lines; empty: the catalogue's, then the sender's name."""
+    every: str = "week"
+    """How often a letter goes out: `week`, `2 weeks` or `month`. The confirm letter says it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,8 @@ class LetterContent:
     post_url: str | None = None
     reading_minutes: int = 1
     lead: str = ""
+    post_language: str = ""
+    """Language of question and example where it is not `language`; empty: the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +78,10 @@ class Letter:
 
 UNSUBSCRIBE_URL = "WBMERGE-unsubscribe-url-WBEND"
 MERGE_FIELDS = (UNSUBSCRIBE_URL,)
+MERGE_NAMES = {"unsubscribe": UNSUBSCRIBE_URL}
+"""The name that `Merge.fill` takes for each merge field."""
+MERGE_MARK = "WBMERGE"
+"""How every merge field begins. No text of a post may hold it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,4 +95,7 @@ class Mailing:
     list_id: str
     """Value of the List-ID header (RFC 2919), e.g. `Weekbrief <weekbrief.example.org>`."""
     feedback_id: str = ""
+    notice: bool = False
+    """A letter that answers what one person did (confirm your address): no List-* headers, and it says that
+    a program wrote it (RFC 3834)."""
     tags: dict[str, str] = field(default_factory=dict)
