@@ -1,0 +1,210 @@
+"""Resend: up to 100 messages a call, each rendered here, with an idempotency key that replays the answer.
+
+Facts: Resend's OpenAPI file, its error list (resend.com/docs/api-reference/errors) and its page on batch
+validation modes, as of November 2026.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+from emails.delivery import Answer, Capabilities, DeliveryState, Receipt, Recipient, Request
+from emails.edition import Letter, Mailing, Newsletter
+from emails.esp.base import Bearer, HttpEsp, display
+from emails.esp.http import HttpAnswer
+from emails.esp.reading import Complaint, Rules, accepted, in_order, is_success, json_of, plain, read_failure
+from emails.esp.settings import EspSettings
+from emails.esp.splice import Hole, Splice, dump, inside
+from emails.merge import split
+from emails.message import HeaderError, ascii_address, edition_headers, own_headers
+
+BASE_URL = "https://api.resend.com"
+CAPABILITIES = Capabilities(
+    name="resend",
+    max_batch=100,
+    key_life=timedelta(hours=24),
+    own_list_unsubscribe="yes",
+    notes=(
+        "The size limit of a batch call is not documented: we stay under 2 MB.",
+        "Open and click tracking are settings of the domain, not of a message: switch them off there.",
+    ),
+)
+RULES = Rules(
+    hold=frozenset(
+        {
+            "daily_quota_exceeded",
+            "monthly_quota_exceeded",
+            "invalid_from_address",
+            "invalid_idempotency_key",
+            "missing_api_key",
+            "restricted_api_key",
+            "invalid_api_key",
+        }
+    ),
+    busy=frozenset({"concurrent_idempotent_requests"}),
+    changed=frozenset({"invalid_idempotent_request"}),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResendDialect:
+    """Requests and answers of `POST /emails/batch`. The sandbox speaks the same."""
+
+    base_url: str
+    capabilities: Capabilities
+
+    def build(self, mailing: Mailing, recipients: Sequence[Recipient], key: str) -> Request:
+        """One call for all of `recipients`.
+
+        Raises `emails.merge.UnsafeMergeValue` and `emails.message.HeaderError` for an unsubscribe link or a
+        List-ID that no header can hold.
+        """
+        message = _message(mailing.newsletter, mailing.letter, dump(edition_headers(mailing)))
+        tags = _tags(mailing, key)
+        pieces: list[bytes] = []
+        for person in recipients:
+            own = own_headers(mailing, person)
+            values = {
+                "address": inside(_address(person.address)).encode(),
+                "unsubscribe": person.unsubscribe_url.encode(),
+                "headers": (f",{dump(own)[1:]}" if own else "}").encode(),
+                "tags": f"{tags},{_tag('delivery', person.delivery_id)}".encode(),
+            }
+            pieces += (b"," if pieces else b"[", *message.fill(values))
+        pieces.append(b"]" if pieces else b"[]")
+        return Request(
+            method="POST",
+            url=f"{self.base_url}/emails/batch",
+            headers={
+                "content-type": "application/json",
+                "accept": "application/json",
+                "idempotency-key": key,
+                "x-batch-validation": "strict",
+            },
+            body=b"".join(pieces),
+            key=key,
+            recipients=tuple(recipients),
+        )
+
+    def read_answer(self, answer: HttpAnswer, request: Request) -> Answer:
+        """`{"data": [{"id"}]}` in order on success, `{"statusCode", "name", "message"}` on failure."""
+        body = json_of(answer)
+        if is_success(answer) and isinstance(body, dict) and isinstance(body.get("data"), list):
+            errors = body.get("errors")
+            if errors:
+                return _partly(answer, request, body["data"], errors)
+            return in_order(answer, request, _ids(body["data"]))
+        return read_failure(answer, _complaint(body), RULES)
+
+
+def make(settings: EspSettings) -> HttpEsp:
+    """Resend with the operator's settings. Raises `emails.esp.settings.EspSettingsError`."""
+    dialect = ResendDialect(base_url=settings.url(BASE_URL), capabilities=settings.limited(CAPABILITIES))
+    return HttpEsp(dialect, Bearer(settings.secret("RESEND_API_KEY", CAPABILITIES.name)))
+
+
+# Building
+
+
+@lru_cache(maxsize=16)
+def _message(newsletter: Newsletter, letter: Letter, headers: str) -> Splice:
+    """One message, with holes for the address, the unsubscribe link in letter and headers, and the tags."""
+    parts = split(letter)
+    reply_to = f',"reply_to":{dump(display(newsletter.reply_to))}' if newsletter.reply_to else ""
+    return Splice(
+        f'{{"from":{dump(display(newsletter.sender))}{reply_to},"to":["',
+        Hole("address"),
+        f'"],"subject":{dump(letter.subject)},"html":"',
+        parts.html,
+        '","text":"',
+        parts.text,
+        f'","headers":{headers.removesuffix("}")}',
+        Hole("headers"),
+        ',"tags":[',
+        Hole("tags"),
+        "]}",
+    )
+
+
+def _address(address: str) -> str:
+    """With the domain in ASCII. One that cannot be written so goes as it is: the provider refuses it then,
+    and its neighbours are sent without it."""
+    if address.isascii():
+        return address
+    try:
+        return ascii_address(address)
+    except HeaderError:
+        return address
+
+
+def _tags(mailing: Mailing, key: str) -> str:
+    """Tags come back with every event: they tell which delivery it is about."""
+    ours = {"installation": mailing.installation, "edition": mailing.edition, "batch": key}
+    return ",".join(_tag(name, value) for name, value in {**mailing.tags, **ours}.items())
+
+
+def _tag(name: str, value: str) -> str:
+    return f'{{"name":"{_word(name)}","value":"{_word(value)}"}}'
+
+
+def _word(text: str) -> str:
+    """Tags hold ASCII letters, digits, `_` and `-`, at most 256 of them."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", text)[:256]
+
+
+# Reading
+
+
+def _complaint(body: Any) -> Complaint | None:
+    if (
+        isinstance(body, Mapping)
+        and isinstance(body.get("name"), str)
+        and isinstance(body.get("message"), str)
+    ):
+        return Complaint(code=body["name"], message=body["message"])
+    return None
+
+
+def _ids(data: Sequence[Any]) -> list[str | None]:
+    found = (item.get("id") if isinstance(item, Mapping) else None for item in data)
+    return [provider_id if isinstance(provider_id, str) else None for provider_id in found]
+
+
+def _partly(answer: HttpAnswer, request: Request, data: Sequence[Any], errors: Any) -> Answer:
+    """Some refused by index, the ids of the others in order (Resend's permissive mode).
+
+    We ask for the strict mode, where a batch goes whole or not at all; should an account be set otherwise,
+    each person still gets their own answer. Whatever does not add up is accepted without ids.
+    """
+    refused = _refusals(errors, len(request.recipients))
+    ids = [provider_id for provider_id in _ids(data) if provider_id]
+    if refused is None or len(set(ids)) != len(request.recipients) - len(refused):
+        return accepted(answer, alarm="the provider took a batch in part and did not say which part")
+    left = iter(ids)
+    return accepted(
+        answer,
+        [
+            Receipt(delivery_id=person.delivery_id, state=DeliveryState.REFUSED, reason=refused[index])
+            if index in refused
+            else Receipt(delivery_id=person.delivery_id, state=DeliveryState.ACCEPTED, provider_id=next(left))
+            for index, person in enumerate(request.recipients)
+        ],
+    )
+
+
+def _refusals(errors: Any, count: int) -> dict[int, str] | None:
+    """Reason by index, or None when `errors` is not in the documented shape."""
+    if not isinstance(errors, list):
+        return None
+    reasons: dict[int, str] = {}
+    for error in errors:
+        index = error.get("index") if isinstance(error, Mapping) else None
+        if type(index) is not int or not 0 <= index < count:
+            return None
+        reasons[index] = plain(str(error.get("message", "refused")))
+    return reasons
