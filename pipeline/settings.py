@@ -1,0 +1,186 @@
+"""schedule.yaml to `Settings`, or every complaint at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+
+from emails.edition import Mailbox, Newsletter
+from pipeline.complaints import Complaint, SettingsError
+from pipeline.due import Schedule
+from pipeline.secrets import SIGNING, Secret, missing, provider_needs, read_secrets
+from pipeline.settings_shape import (
+    Approval,
+    Doubt,
+    File,
+    FolderSource,
+    Pick,
+    ScheduleSection,
+    complaint_of_secret,
+    complaints_of,
+    secrets_in,
+)
+from pipeline.yaml_lines import Document, Place, read_document
+
+__all__ = [
+    "Approval",
+    "Complaint",
+    "Doubt",
+    "FolderSource",
+    "Pick",
+    "Provider",
+    "Settings",
+    "SettingsError",
+    "load_settings",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """Who sends for us, and how hard we lean on them."""
+
+    name: str = "outbox"
+    base_url: str | None = None
+    batch_size: int | None = None
+    """None: as many as the provider takes."""
+    rate: float | None = None
+    """Calls a second; None: as the provider allows."""
+    doubt: Doubt = Doubt.AT_MOST_ONCE
+    canary: int = 5
+    """Recipients of the first batch, which finds a wrong key before thousands are involved."""
+    concurrency: int = 4
+    """Calls in flight."""
+    timeout: float = 30.0
+    """Seconds for one whole call, however slowly the answer drips."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything schedule.yaml and the secrets say, checked."""
+
+    file: Path
+    """As it was named on the command line."""
+    folder: Path
+    """Absolute; what every relative path in the file is relative to."""
+    newsletter: Newsletter
+    sources: tuple[FolderSource, ...]
+    schedule: Schedule
+    pick: Pick = Pick.OLDEST
+    approval: Approval = Approval.AUTO
+    provider: Provider = field(default_factory=Provider)
+    storage: str = field(repr=False)
+    """`sqlite:////absolute/path` or `postgresql://…`; not in a repr, for it may hold a password."""
+    secrets: Mapping[str, Secret] = field(default_factory=dict, repr=False)
+    lines: Mapping[Place, int] = field(default_factory=dict, repr=False, compare=False)
+    """The line of each key, for later complaints."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return cast(ZoneInfo, self.schedule.zone)
+
+    @property
+    def revealed(self) -> dict[str, str]:
+        """The secrets as plain text, for the part that uses them; never to be logged."""
+        return {name: secret.reveal() for name, secret in self.secrets.items()}
+
+    def error(self, place: str, text: str) -> SettingsError:
+        """A complaint that only shows when the parts are built, with the line of its field.
+
+        `place` is the dotted field, `provider.batch_size`.
+        """
+        document = Document(value={}, lines=self.lines)
+        line = document.line(tuple(place.split(".")))
+        return SettingsError([Complaint(file=str(self.file), line=line, field=place, text=text)])
+
+    def require_secrets(self, *, sending: bool = True) -> None:
+        """Check that links can be signed and, when `sending`, that the provider has its keys.
+
+        Raises SettingsError with the line of `provider.name` and how to set what is missing.
+        """
+        needed = (SIGNING, *(provider_needs(self.provider.name) if sending else ()))
+        if problem := missing(needed, self.secrets):
+            raise self.error("provider.name", problem)
+
+
+def load_settings(path: Path, env: Mapping[str, str]) -> Settings:
+    """The settings in the file `path`, with the secrets of `env` and of `.env` beside the file.
+
+    Touches nothing but these files and the names of the folders they speak of. Secrets that are missing are
+    no error here: `Settings.require_secrets` asks for them when something is to be sent.
+
+    Raises SettingsError with all complaints: YAML, unknown keys, wrong values, bad lines of `.env`.
+    """
+    document = read_document(_content(path), str(path))
+    folder = path.absolute().parent
+    complaints = [*document.complaints]
+    found: Mapping[str, Secret] = {}
+    try:
+        found = read_secrets(path.parent, env)
+    except SettingsError as error:
+        complaints += error.complaints
+    written_secrets = list(secrets_in(document.value, ()))
+    complaints += (complaint_of_secret(place, document, path) for place in written_secrets)
+    try:
+        shape = File.model_validate(document.value, context=folder)
+    except ValidationError as error:
+        complaints += complaints_of(error, document, path, said=written_secrets)
+    if complaints:
+        raise SettingsError(complaints)
+    return _settings(shape, path=path, folder=folder, found=found, lines=document.lines)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        mend = f"make a newsletter with: weekbrief init {_init_folder(path)}; or name its file: --config FILE"
+        raise SettingsError([Complaint(file=str(path), text=f"there is no such file; {mend}")]) from None
+    except OSError as error:
+        reason = error.strerror or "it is no file"
+        raise SettingsError([Complaint(file=str(path), text=f"cannot be read: {reason}")]) from error
+
+
+def _init_folder(path: Path) -> str:
+    return str(path.parent) if path.parent != Path() else "my-newsletter"
+
+
+def _settings(
+    shape: File, *, path: Path, folder: Path, found: Mapping[str, Secret], lines: Mapping[Place, int]
+) -> Settings:
+    return Settings(
+        file=path,
+        folder=folder,
+        newsletter=_newsletter(shape),
+        sources=tuple({source.folder.path: source.folder for source in shape.sources}.values()),
+        pick=shape.pick,
+        schedule=_schedule(shape.schedule),
+        approval=shape.schedule.approval,
+        provider=Provider(**dict(shape.provider)),
+        storage=shape.storage,
+        secrets=found,
+        lines=lines,
+    )
+
+
+def _newsletter(shape: File) -> Newsletter:
+    """A sender without a name of its own is shown as the newsletter."""
+    written = dict(shape.newsletter)
+    sender = shape.newsletter.sender
+    written["sender"] = Mailbox(address=sender.address, name=sender.name or shape.newsletter.name)
+    return Newsletter(**written, every=shape.schedule.every.value)
+
+
+def _schedule(shape: ScheduleSection) -> Schedule:
+    return Schedule(
+        every=shape.every,
+        on=shape.on,
+        at=shape.at,
+        zone=shape.timezone,
+        max_lateness=shape.max_lateness,
+        starting=shape.starting,
+    )
