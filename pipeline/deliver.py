@@ -99,7 +99,7 @@ class Sending:
     def run(self) -> None:
         """Send to everyone still pending. Stops early on a hold, a signal, or a provider that is away."""
         self._ledger.recover(now=self._clock.now())
-        self._again.extend(self._ledger.open_batches())
+        self._open_batches()
         self._canary()
         workers = self._pace.concurrency if self._esp.capabilities.keyed else 1
         with ThreadPoolExecutor(workers, thread_name_prefix="sender") as pool:
@@ -107,6 +107,14 @@ class Sending:
                 done.result()
 
     # taking work
+
+    def _open_batches(self) -> None:
+        """Doubts are settled before anyone new is claimed."""
+        for batch in self._ledger.open_batches():
+            if batch.state is BatchState.UNCERTAIN:
+                self._carry(batch)
+            else:
+                self._again.append(batch)
 
     def _canary(self) -> None:
         """One small batch first: a wrong key or an unverified domain is found before many are involved."""

@@ -49,6 +49,8 @@ class Post:
     question: str | None = None
     """The editor's own choice, from the post's front matter."""
     example: str | None = None
+    lead: str = ""
+    """The post's summary: front matter `description`, `summary` or `excerpt`, else its first paragraph."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +64,22 @@ class Quote:
     score: float = 0.0
     reasons: tuple[str, ...] = ()
     editor_written: bool = False
+    kind: str = ""
+    """`question` or `example`; says what a candidate was weighed as."""
 
 
 class NotVerbatim(ValueError):
     """A quote does not stand in the post where it says it does."""
+
+
+def checked_quote(
+    post: Post, start: int, end: int, kind: str, section: str, score: float, reasons: tuple[str, ...]
+) -> Quote:
+    """The quote of `post.text[start:end]`. Raises NotVerbatim when there is no such span or it is blank."""
+    text = post.text[start:end]
+    if not 0 <= start < end <= len(post.text) or not text.strip():
+        raise NotVerbatim(f"there is no {kind} at {start}-{end} of “{post.title}”")
+    return Quote(text=text, start=start, end=end, section=section, score=score, reasons=reasons, kind=kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +101,8 @@ class Brief:
                 raise NotVerbatim(f"the {name} of “{self.post.title}” is empty")
             if quote.editor_written:
                 continue
-            if self.post.text[quote.start : quote.end] != quote.text:
+            inside = 0 <= quote.start < quote.end <= len(self.post.text)
+            if not inside or self.post.text[quote.start : quote.end] != quote.text:
                 raise NotVerbatim(f"the {name} of “{self.post.title}” is not the span it cites")
 
 

@@ -30,7 +30,9 @@ _PROVIDER_NEEDS: Mapping[str, tuple[str, ...]] = {
     "brevo": ("BREVO_API_KEY",),
     "ses": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"),
 }
-SECRET_NAMES = (SIGNING, *(name for names in _PROVIDER_NEEDS.values() for name in names))
+_OPTIONAL = ("SANDBOX_API_KEY", "AWS_SESSION_TOKEN", "SMTP_USERNAME", "SMTP_PASSWORD")
+"""Read where they are set; no provider insists on them."""
+SECRET_NAMES = (SIGNING, *(name for names in _PROVIDER_NEEDS.values() for name in names), *_OPTIONAL)
 
 _MAX_BYTES = 64 * 1024
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")

@@ -57,6 +57,8 @@ class Provider:
     """Calls in flight."""
     timeout: float = 30.0
     """Seconds for one whole call, however slowly the answer drips."""
+    patience: float = 60.0
+    """Seconds without any success after which a run ends, to be repeated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ MAX_BATCH = 10_000
 MAX_CANARY = 10
 MAX_CONCURRENCY = 32
 MAX_TIMEOUT = 300
+MAX_PATIENCE = 3600
 
 
 class Pick(StrEnum):
@@ -157,6 +158,7 @@ class ProviderSection(_Section):
     canary: Annotated[int, PlainValidator(lambda v: fields.whole(v, 1, MAX_CANARY))] = 5
     concurrency: Annotated[int, PlainValidator(lambda v: fields.whole(v, 1, MAX_CONCURRENCY))] = 4
     timeout: Annotated[float, PlainValidator(lambda v: fields.seconds(v, 1, MAX_TIMEOUT))] = 30.0
+    patience: Annotated[float, PlainValidator(lambda v: fields.seconds(v, 1, MAX_PATIENCE))] = 60.0
 
 
 class File(_Section):

@@ -197,6 +197,9 @@ class Editions:
             ).rowcount
             if changed:
                 connection.execute(
+                    update(tables.batch).where(tables.batch.c.edition_id == edition.id).values(deaths=0)
+                )
+                connection.execute(
                     insert(tables.decision).values(at=now, who=who, what="resume", edition_id=edition.id)
                 )
             return changed == 1

@@ -49,16 +49,19 @@ class Subscribers:
         with self._readers.connect() as connection:
             return _suppressed(connection, address_key)
 
-    def request(self, address: Address, *, name: str, language: str, consent: ConsentRecord) -> Subscriber:
+    def request(
+        self, address: Address, *, name: str, language: str, consent: ConsentRecord
+    ) -> Subscriber | None:
         at = consent.occurred_at
         with self._engine.begin() as connection:
             known = _by_key(connection, address.key, lock=True) or _insert(
                 connection, address, name=name, language=language, at=at
             )
             asked = requested(known, at=at)
-            if asked != known:
-                _save(connection, asked)
-                _add_consent(connection, asked.id, consent)
+            if asked == known:
+                return None
+            _save(connection, asked)
+            _add_consent(connection, asked.id, consent)
             return asked
 
     def confirm(self, subscriber_id: int, *, at: datetime, how: str) -> bool:

@@ -1,0 +1,319 @@
+"""Mailjet: up to 50 messages a call, each rendered here, an answer for each; no idempotency key to rely on.
+
+Facts: Mailjet's reference of Send API v3.1 (dev.mailjet.com/email/reference/send-emails), its guides
+(github.com/mailjet/api-documentation) and the error shapes in its own SDKs, as of November 2026.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+from emails.delivery import (
+    Answer,
+    Capabilities,
+    DeliveryState,
+    Found,
+    Receipt,
+    Recipient,
+    Request,
+    Search,
+    Sought,
+)
+from emails.edition import Letter, Mailbox, Mailing, Newsletter
+from emails.esp.base import Ask, HttpEsp
+from emails.esp.http import HttpAnswer, NoAnswer
+from emails.esp.reading import Complaint, Rules, accepted, is_success, json_of, plain, read_failure
+from emails.esp.settings import EspSettings
+from emails.esp.splice import Hole, Splice, dump, inside
+from emails.merge import split
+from emails.message import HeaderError, ascii_address, edition_headers, own_headers
+
+BASE_URL = "https://api.mailjet.com"
+CAPABILITIES = Capabilities(
+    name="mailjet",
+    max_batch=50,
+    own_list_unsubscribe="no",
+    search=Search(settle=timedelta(minutes=30)),
+    notes=(
+        "Mailjet puts its own List-Unsubscribe in the place of ours: the unsubscribe button of mail programs "
+        "reaches Mailjet, not this newsletter. The link in the letter is ours.",
+        "Mailjet's SDK sends an Idempotency-Key, but Mailjet promises nothing about it: we do not use it.",
+        "How soon its message search is up to date is not documented: we wait half an hour, and take "
+        '"not found" for no proof.',
+    ),
+)
+RULES = Rules()
+_JOINER = "\u2060"
+"""Word joiner: no reader sees it."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAndSecret:
+    """HTTP basic authentication with the pair of an account (RFC 7617)."""
+
+    key: str
+    secret: str = field(repr=False)
+
+    def headers(self, request: Request) -> Mapping[str, str]:
+        return {"authorization": f"Basic {self._pair}"}
+
+    def hide(self, text: str) -> str:
+        return text.replace(self._pair, "<secret>").replace(self.secret, "<secret>")
+
+    @property
+    def _pair(self) -> str:
+        return b64encode(f"{self.key}:{self.secret}".encode()).decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailjetDialect:
+    """Requests and answers of `POST /v3.1/send`, and the search `GET /v3/REST/message`."""
+
+    base_url: str
+    capabilities: Capabilities
+
+    def build(self, mailing: Mailing, recipients: Sequence[Recipient], key: str) -> Request:
+        """One call for all of `recipients`.
+
+        Raises `emails.merge.UnsafeMergeValue` and `emails.message.HeaderError` for an unsubscribe link or a
+        List-ID that no header can hold.
+        """
+        message = _message(
+            mailing.newsletter, mailing.letter, dump(edition_headers(mailing)), _payload(mailing, key)
+        )
+        pieces: list[bytes] = []
+        for person in recipients:
+            own = own_headers(mailing, person)
+            values = {
+                "address": inside(_address(person.address)).encode(),
+                "unsubscribe": person.unsubscribe_url.encode(),
+                "headers": (f",{dump(own)[1:]}" if own else "}").encode(),
+                "delivery": inside(person.delivery_id).encode(),
+            }
+            pieces += (b"," if pieces else b"", *message.fill(values))
+        return Request(
+            method="POST",
+            url=f"{self.base_url}/v3.1/send",
+            headers={"content-type": "application/json", "accept": "application/json"},
+            body=b"".join([b'{"Messages":[', *pieces, b"]}"]),
+            key=key,
+            recipients=tuple(recipients),
+        )
+
+    def read_answer(self, answer: HttpAnswer, request: Request) -> Answer:
+        """`{"Messages": [{"Status", "To", "Errors"}]}` in order, also with a 4xx; else one error for all."""
+        body = json_of(answer)
+        results = _results(body)
+        if results is None:
+            return read_failure(answer, _complaint(body), RULES)
+        if not any(_took(result) for result in results):
+            return _all_refused(answer, request, results)
+        if len(results) != len(request.recipients):
+            return accepted(answer, alarm="Mailjet took a batch in part and did not say which part")
+        return _one_by_one(answer, request, results)
+
+    def find(self, sought: Sought, ask: Ask) -> Found:
+        """Look for each delivery by its CustomID, one call each, until time is up."""
+        taken: dict[str, str | None] = {}
+        for person in sought.recipients:
+            answer = ask(self._search(person.delivery_id, sought.key))
+            if isinstance(answer, NoAnswer):
+                return Found(taken=taken, error=answer.error)
+            body = json_of(answer)
+            messages = body.get("Data") if isinstance(body, Mapping) else None
+            if not is_success(answer) or not isinstance(messages, list):
+                return Found(taken=taken, error=read_failure(answer, _complaint(body), RULES).error)
+            for message in messages:
+                if isinstance(message, Mapping) and message.get("CustomID") == person.delivery_id:
+                    taken[person.delivery_id] = _id(message.get("ID"))
+        return Found(taken=taken)
+
+    def _search(self, delivery_id: str, key: str) -> Request:
+        return Request(
+            method="GET",
+            url=f"{self.base_url}/v3/REST/message?CustomID={quote(delivery_id, safe='')}&ShowCustomID=true",
+            headers={"accept": "application/json"},
+            body=b"",
+            key=key,
+        )
+
+
+def make(settings: EspSettings) -> HttpEsp:
+    """Mailjet with the operator's settings. Raises `emails.esp.settings.EspSettingsError`."""
+    dialect = MailjetDialect(base_url=settings.url(BASE_URL), capabilities=settings.limited(CAPABILITIES))
+    credentials = KeyAndSecret(
+        settings.secret("MAILJET_API_KEY", CAPABILITIES.name),
+        settings.secret("MAILJET_SECRET_KEY", CAPABILITIES.name),
+    )
+    return HttpEsp(dialect, credentials)
+
+
+# Building
+
+
+@lru_cache(maxsize=16)
+def _message(newsletter: Newsletter, letter: Letter, headers: str, payload: str) -> Splice:
+    """One message, with holes for the address, the unsubscribe link in letter and headers, and the id.
+
+    `TemplateLanguage` is off, so `{{…}}` is text; `[[var:…]]` and `[[data:…]]` are filled in all the same.
+    """
+    parts = split(letter)
+    reply_to = f',"ReplyTo":{_box(newsletter.reply_to)}' if newsletter.reply_to else ""
+    return Splice(
+        f'{{"From":{_box(newsletter.sender)}{reply_to},"To":[{{"Email":"',
+        Hole("address"),
+        f'"}}],"Subject":{dump(literal_text(letter.subject))},"HTMLPart":"',
+        parts.html.mapped(literal_html),
+        '","TextPart":"',
+        parts.text.mapped(literal_text),
+        f'","TemplateLanguage":false,"TrackOpens":"disabled","TrackClicks":"disabled",'
+        f'"EventPayload":{dump(payload)},"CustomID":"',
+        Hole("delivery"),
+        f'","Headers":{headers.removesuffix("}")}',
+        Hole("headers"),
+        "}",
+    )
+
+
+def literal_html(html: str) -> str:
+    """`html` without Mailjet's merge brackets: the second one becomes a character reference."""
+    return html.replace("[[", "[&#91;")
+
+
+def literal_text(text: str) -> str:
+    """`text` whose `[[name:` Mailjet leaves alone: it has no escape for plain text, so a word joiner goes
+    between the brackets."""
+    return re.sub(r"\[\[(?=\s*\w+\s*:)", f"[{_JOINER}[", text)
+
+
+def _box(box: Mailbox) -> str:
+    name = " ".join(box.name.split())
+    return dump({"Email": _address(box.address), **({"Name": name} if name else {})})
+
+
+def _address(address: str) -> str:
+    """With the domain in ASCII. One that cannot be written so goes as it is: the provider refuses it then,
+    and its neighbours are sent without it."""
+    if address.isascii():
+        return address
+    try:
+        return ascii_address(address)
+    except HeaderError:
+        return address
+
+
+def _payload(mailing: Mailing, key: str) -> str:
+    """Comes back with every event, beside the CustomID that names the delivery."""
+    return dump(
+        {**mailing.tags, "installation": mailing.installation, "edition": mailing.edition, "batch": key}
+    )
+
+
+# Reading
+
+
+def _results(body: Any) -> list[Mapping[str, Any]] | None:
+    """The results of the messages, or None when the body is not in that shape."""
+    results = body.get("Messages") if isinstance(body, Mapping) else None
+    if not isinstance(results, list) or not results:
+        return None
+    known = [
+        each for each in results if isinstance(each, Mapping) and each.get("Status") in ("success", "error")
+    ]
+    return known if len(known) == len(results) else None
+
+
+def _took(result: Mapping[str, Any]) -> bool:
+    return result["Status"] == "success"
+
+
+def _one_by_one(answer: HttpAnswer, request: Request, results: Sequence[Mapping[str, Any]]) -> Answer:
+    """A receipt for each, in order. An error of Mailjet's own (5xx) inside a message's result leaves that one
+    open: it counts as taken, without an id, and the operator is told."""
+    receipts: list[Receipt] = []
+    open_ones = 0
+    for person, result in zip(request.recipients, results, strict=True):
+        if _took(result):
+            if not _is_about(result, person):
+                return accepted(answer, alarm="Mailjet's results are not in the order of the messages")
+            receipts.append(_receipt(person, DeliveryState.ACCEPTED, provider_id=_message_id(result)))
+            continue
+        error = _first_error(result)
+        if error is None or _status(error) >= 500:
+            open_ones += 1
+            receipts.append(_receipt(person, DeliveryState.ACCEPTED))
+        else:
+            receipts.append(_receipt(person, DeliveryState.REFUSED, reason=plain(_words(error))))
+    nameless = sum(r.state is DeliveryState.ACCEPTED and not r.provider_id for r in receipts)
+    alarm = f"Mailjet named no message for {nameless} recipients; {open_ones} of them had an error of its own"
+    return accepted(answer, receipts, alarm=alarm if nameless else None)
+
+
+def _receipt(
+    person: Recipient, state: DeliveryState, *, provider_id: str | None = None, reason: str | None = None
+) -> Receipt:
+    return Receipt(delivery_id=person.delivery_id, state=state, provider_id=provider_id, reason=reason)
+
+
+def _is_about(result: Mapping[str, Any], person: Recipient) -> bool:
+    """By our id where Mailjet repeats it, else by the address; a result with neither is taken on trust."""
+    custom = result.get("CustomID")
+    if isinstance(custom, str) and custom:
+        return custom == person.delivery_id
+    addressee = _addressee(result).get("Email")
+    return not isinstance(addressee, str) or addressee.lower() == _address(person.address).lower()
+
+
+def _addressee(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    to = result.get("To")
+    return to[0] if isinstance(to, list) and to and isinstance(to[0], Mapping) else {}
+
+
+def _message_id(result: Mapping[str, Any]) -> str | None:
+    return _id(_addressee(result).get("MessageID"))
+
+
+def _id(value: Any) -> str | None:
+    return str(value) if type(value) in (int, str) and value else None
+
+
+def _all_refused(answer: HttpAnswer, request: Request, results: Sequence[Mapping[str, Any]]) -> Answer:
+    """What to do by the status that Mailjet gives the messages, whatever that of the call is: one that
+    concerns the account before one that concerns an address. It proves nothing while a message is without a
+    result or met an error of Mailjet's own."""
+    errors = [_first_error(result) for result in results]
+    known = [error for error in errors if error is not None and _status(error) < 500]
+    if len(known) != len(request.recipients):
+        return read_failure(answer, None, RULES)
+    worst = max(known, key=lambda error: (_status(error) in (401, 403), _status(error) == 429))
+    complaint = Complaint(code=str(worst["ErrorCode"]), message=str(worst["ErrorMessage"]))
+    return read_failure(replace(answer, status=_status(worst)), complaint, RULES)
+
+
+def _first_error(result: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    errors = result.get("Errors")
+    first = errors[0] if isinstance(errors, list) and errors else None
+    return first if isinstance(first, Mapping) and "ErrorCode" in first and "ErrorMessage" in first else None
+
+
+def _status(error: Mapping[str, Any]) -> int:
+    status = error.get("StatusCode")
+    return status if type(status) is int else 400
+
+
+def _words(error: Mapping[str, Any]) -> str:
+    return f"{error['ErrorCode']}: {error['ErrorMessage']}"
+
+
+def _complaint(body: Any) -> Complaint | None:
+    """One error for the whole call; that of a wrong key has no code."""
+    if isinstance(body, Mapping) and isinstance(body.get("ErrorMessage"), str):
+        return Complaint(code=str(body.get("ErrorCode") or "error"), message=body["ErrorMessage"])
+    return None

@@ -1,0 +1,5 @@
+"""`python -m pipeline` is `weekbrief`."""
+
+from pipeline.cli import main
+
+main()

@@ -1,0 +1,130 @@
+"""What would go when. Reads all, changes nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pipeline.clock import SystemClock
+from pipeline.condense import condense
+from pipeline.due import Slot, decide, next_slots
+from pipeline.pick import pick
+from pipeline.post import Brief, Post
+from pipeline.report import Outcome, Report
+from pipeline.settings import Settings
+from pipeline.store import Store, open_store
+from pipeline.store.ledger import Counts
+from pipeline.week import first_brief
+from pipeline.wiring import Folders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedWeek:
+    """One future slot and the post that would be its edition; `why` says how it was chosen."""
+
+    slot: Slot
+    brief: Brief | None
+    why: str
+
+    def as_json(self) -> dict[str, object]:
+        """The object that `plan --json` prints for this week."""
+        brief = self.brief
+        return {
+            "edition": self.slot.day.isoformat(),
+            "week": self.slot.week,
+            "due_at": self.slot.due_at.isoformat(),
+            "post": brief.post.title if brief else None,
+            "key": brief.post.key if brief else None,
+            "question": brief.question.text if brief else None,
+            "example": brief.example.text if brief else None,
+            "why": self.why,
+        }
+
+
+def plan(settings: Settings, *, weeks: int, now: datetime | None = None) -> list[PlannedWeek]:
+    """The next `weeks` slots, each with the post that would go if nothing changes until then."""
+    clock = SystemClock(now)
+    with _reading(settings) as store:
+        covered = store.editions.covered()
+    slots = next_slots(settings.schedule, clock.now(), weeks)
+    posts = Folders(settings).posts()
+    planned = []
+    for slot in slots:
+        waiting = pick(posts, covered=covered, now=slot.due_at, rule=settings.pick)
+        brief, passed_over = first_brief(waiting)
+        planned.append(PlannedWeek(slot=slot, brief=brief, why=_why(settings, waiting, brief, passed_over)))
+        covered = covered | {brief.post.key} if brief else covered
+    return planned
+
+
+def rehearse(settings: Settings, *, now: datetime | None = None) -> Report:
+    """What `run` would do at this moment, without doing it."""
+    clock = SystemClock(now)
+    with _reading(settings) as store:
+        due = decide(
+            settings.schedule,
+            last_examined=None,
+            now=clock.now(),
+            newest_taken=store.editions.newest_day(),
+        )
+        if due.slot is None:
+            return Report(outcome=Outcome.DRY_RUN, notes=_begun(store) or ("nothing is due now",))
+        posts = Folders(settings).posts()
+        waiting = pick(posts, covered=store.editions.covered(), now=clock.now(), rule=settings.pick)
+        people = store.subscribers.audience_size()
+    brief, notes = first_brief(waiting)
+    return Report(
+        outcome=Outcome.DRY_RUN,
+        edition=due.slot.day.isoformat(),
+        week=due.slot.week,
+        post=brief.post.title if brief else None,
+        question=brief.question.text if brief else None,
+        example=brief.example.text if brief else None,
+        counts=Counts(frozen=people, pending=people),
+        notes=notes if brief else (*notes, "no waiting post has a question and an example"),
+    )
+
+
+def next_brief(settings: Settings) -> Brief | None:
+    """The brief that the next letter would be made of."""
+    with _reading(settings) as store:
+        covered = store.editions.covered()
+    posts = Folders(settings).posts()
+    now = next_slots(settings.schedule, SystemClock().now(), 1)[0].due_at
+    waiting = pick(posts, covered=covered, now=now, rule=settings.pick)
+    return next((b for b in (condense(post).brief() for post in waiting) if b), None)
+
+
+def _begun(store: Store) -> tuple[str, ...]:
+    return tuple(
+        f"edition {edition.day} is not finished ({edition.state}); a run would go on with it"
+        for edition in store.editions.unfinished()
+    )
+
+
+def _why(
+    settings: Settings, waiting: Sequence[Post], brief: Brief | None, passed_over: tuple[str, ...]
+) -> str:
+    if brief is None:
+        return "; ".join(passed_over) or "no post is left"
+    left = len(waiting) - 1
+    others = "no other is waiting" if not left else f"{left} more {'is' if left == 1 else 'are'} waiting"
+    return "; ".join((f"the {settings.pick} post not yet sent; {others}", *passed_over))
+
+
+@contextmanager
+def _reading(settings: Settings) -> Iterator[Store]:
+    """The store as it is; where there is none yet, an empty one that is gone afterwards."""
+    scheme, _, path = settings.storage.partition("///")
+    with tempfile.TemporaryDirectory(prefix="weekbrief-plan-") as nowhere:
+        missing = scheme.startswith("sqlite") and not Path(path).exists()
+        storage = f"sqlite:///{nowhere}/empty.db" if missing else settings.storage
+        store = open_store(storage, now=SystemClock().now())
+        try:
+            yield store
+        finally:
+            store.close()

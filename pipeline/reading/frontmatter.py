@@ -1,0 +1,132 @@
+"""Front matter: the YAML (or TOML) head of a Markdown, HTML or text file, and what we understand of it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import yaml
+
+_YAML_HEAD = re.compile(r"\A\ufeff?---[ \t]*\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_TOML_HEAD = re.compile(r"\A\ufeff?\+\+\+[ \t]*\n(.*?\n)?\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL)
+_FIELD = re.compile(r"^[\w-]+[ \t]*:", re.MULTILINE)
+
+
+class BadFrontMatter(ValueError):
+    """The head of a file is not valid YAML or TOML. The message names line and mend."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontMatter:
+    """What the head of a file says of its post; None or empty where it says nothing."""
+
+    title: str = ""
+    language: str = ""
+    url: str | None = None
+    published: datetime | None = None
+    question: str | None = None
+    example: str | None = None
+    lead: str = ""
+    draft: bool = False
+
+
+def split_front_matter(text: str) -> tuple[FrontMatter, str]:
+    """(what the head says, the text after it). `text` has line feeds only.
+
+    Raises BadFrontMatter. A first line `---` that no second one closes is a rule across the page, not a head;
+    so is one with no `field:` inside.
+    """
+    if toml := _TOML_HEAD.match(text):
+        return _understand(_load_toml(toml.group(1) or "")), text[toml.end() :]
+    head = _YAML_HEAD.match(text)
+    if head is None or not _FIELD.search(head.group(1) or ""):
+        return FrontMatter(), text
+    return _understand(_load_yaml(head.group(1))), text[head.end() :]
+
+
+def _load_toml(source: str) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(source)
+    except tomllib.TOMLDecodeError as error:
+        raise BadFrontMatter(f"the front matter is not valid TOML: {error}") from error
+
+
+def _load_yaml(source: str) -> Mapping[str, Any]:
+    try:
+        loaded = yaml.load(source, Loader=_TextLoader)  # noqa: S506 - _TextLoader is a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise BadFrontMatter(_yaml_complaint(error)) from error
+    if not isinstance(loaded, dict):
+        raise BadFrontMatter("line 2: the front matter must be `name: value` lines")
+    return loaded
+
+
+def _yaml_complaint(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 2}: " if mark is not None else ""
+    problem = getattr(error, "problem", None) or str(error)
+    return (
+        f"{where}the front matter is not valid YAML ({problem}); put quotes round a value with a colon in it"
+    )
+
+
+class _TextLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # chosen at run time
+    """Reads every scalar as text, so that `title: 1984`, `lang: no` and odd dates stay what was written."""
+
+
+_TextLoader.yaml_implicit_resolvers = {}
+
+
+def _understand(raw: Mapping[str, Any]) -> FrontMatter:
+    return FrontMatter(
+        title=_text(raw, "title"),
+        language=_text(raw, "language", "lang", "locale"),
+        url=_url(_text(raw, "canonical_url", "canonical", "url", "permalink")),
+        published=parse_date(_text(raw, "date", "published", "published_at", "pubDate", "publishDate")),
+        question=_text(raw, "question") or None,
+        example=_text(raw, "example") or None,
+        lead=_text(raw, "description", "summary", "excerpt"),
+        draft=_text(raw, "draft").lower() in {"true", "yes", "on", "1"}
+        or _text(raw, "published").lower() in {"false", "no", "off"},
+    )
+
+
+def _text(raw: Mapping[str, Any], *names: str) -> str:
+    for name in names:
+        value = raw.get(name)
+        if isinstance(value, datetime | date):
+            return value.isoformat()
+        if isinstance(value, str | bool | int | float) and str(value).strip():
+            return str(value).strip()
+    return ""
+
+
+def _url(value: str) -> str | None:
+    return value if re.match(r"https?://\S+\Z", value) else None
+
+
+_DATE = re.compile(
+    r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?)?"
+    r"\s*(Z|UTC|[+-]\d{2}:?\d{2})?\Z"
+)
+
+
+def parse_date(value: str) -> datetime | None:
+    """An ISO-like date or time as UTC; None for anything else. A time without a zone is taken as UTC."""
+    match = _DATE.match(value.strip())
+    if match is None:
+        return None
+    numbers = [int(part or 0) for part in match.groups()[:6]]
+    zone = (match.group(7) or "Z").replace("UTC", "Z").replace("Z", "+00:00")
+    if len(zone) == 5:
+        zone = f"{zone[:3]}:{zone[3:]}"
+    year, month, day, hour, minute, second = numbers
+    try:
+        stamp = f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{zone}"
+        return datetime.fromisoformat(stamp).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,171 @@
+"""One file's bytes into one post."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from html import unescape
+from pathlib import PurePosixPath
+
+from pipeline.post import Block, BlockKind, Post
+from pipeline.reading.frontmatter import BadFrontMatter, FrontMatter, parse_date, split_front_matter
+from pipeline.reading.html import HtmlContent, read_html
+from pipeline.reading.language import identify, two_letters
+from pipeline.reading.markdown import read_markdown
+from pipeline.reading.normal import clean_inline
+from pipeline.reading.plain import read_plain
+
+LARGEST = 20_000_000
+"""Bytes of the largest file read as a post."""
+
+_MARKDOWN = {".md", ".markdown", ".mdown", ".mkd", ".mdx"}
+_HTML = {".html", ".htm", ".xhtml"}
+SUFFIXES = frozenset(_MARKDOWN | _HTML | {".txt", ".text"})
+_DATE_IN_NAME = re.compile(r"(?<!\d)(\d{4})[-_]?(\d{2})[-_]?(\d{2})(?!\d)")
+_LEAD_LENGTH = 300
+
+
+class Unreadable(ValueError):
+    """A file cannot be read as a post. The message names the file, the reason and the mend."""
+
+
+class Draft(Unreadable):
+    """The post's front matter says `draft: true`: it is not published yet."""
+
+
+def read_post(
+    raw: bytes,
+    *,
+    name: str,
+    language: str | None = None,
+    modified: datetime | None = None,
+    default_language: str = "en",
+) -> Post:
+    """One post from one file's bytes.
+
+    `name` is the file's path below its source, with `/`; it becomes the post's key and its ending says the
+    format (Markdown, HTML; everything else is plain text unless it begins like a page). `language` (two
+    letters) overrules what the post says; else the post's own word counts, then what its text looks like,
+    then `default_language`. `published` is the front matter's or page's date, else a date in the file's
+    name, else `modified`.
+
+    Raises Unreadable (a plain ValueError in kind) with the file's name in the message; `Draft` for a draft.
+    """
+    text = _decode(raw, name)
+    try:
+        front, body = split_front_matter(text)
+    except BadFrontMatter as error:
+        raise Unreadable(f"{name}: {error}") from error
+    if front.draft:
+        raise Draft(f"{name}: is a draft; remove `draft: true` to publish it")
+    content = _read_body(body, name)
+    if not content.text:
+        raise Unreadable(f"{name}: there is no text in it")
+    return _assemble(
+        name, front, content, language=language, default_language=default_language, modified=modified
+    )
+
+
+def _decode(raw: bytes, name: str) -> str:
+    if len(raw) > LARGEST:
+        raise Unreadable(f"{name}: is larger than {LARGEST // 1_000_000} MB, which is no post")
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding = "utf-16"
+    elif b"\x00" in raw[:4096]:
+        raise Unreadable(f"{name}: is not text; save it as UTF-8 text")
+    else:
+        encoding = _declared_encoding(raw) or "utf-8"
+    try:
+        text = raw.decode(encoding)
+    except (UnicodeDecodeError, LookupError):
+        text = _decode_western(raw, name)
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _declared_encoding(raw: bytes) -> str | None:
+    match = re.search(rb"<meta[^>]{0,200}charset=[\"']?([\w-]+)", raw[:2048], re.IGNORECASE)
+    return match.group(1).decode("ascii") if match else None
+
+
+def _decode_western(raw: bytes, name: str) -> str:
+    """Old Windows files are in code page 1252; anything that does not fit it either is not text."""
+    try:
+        return raw.decode("cp1252")
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"{name}: is neither UTF-8 nor Windows-1252 text; save it as UTF-8") from error
+
+
+def _read_body(body: str, name: str) -> HtmlContent:
+    suffix = PurePosixPath(name).suffix.lower()
+    looks_html = re.match(
+        r"\s*<(?:!doctype|html|head|body|article|div|p|h[1-6]|section|!--)", body, re.IGNORECASE
+    )
+    if suffix in _HTML or (looks_html and suffix not in _MARKDOWN):
+        return read_html(body)
+    text, blocks = read_markdown(body) if suffix in _MARKDOWN else read_plain(body)
+    return HtmlContent(text=text, blocks=blocks)
+
+
+def _assemble(
+    name: str,
+    front: FrontMatter,
+    content: HtmlContent,
+    *,
+    language: str | None,
+    default_language: str,
+    modified: datetime | None,
+) -> Post:
+    published = front.published or content.published or _date_in_name(name) or modified
+    return Post(
+        key=name,
+        title=clean_inline(unescape(front.title))
+        or content.title
+        or _first_heading(content)
+        or _title_from_name(name),
+        language=(
+            two_letters(language or "")
+            or two_letters(front.language)
+            or two_letters(content.language)
+            or identify(content.text)
+            or default_language
+        ),
+        published=published or datetime.fromtimestamp(0, UTC),
+        text=content.text,
+        blocks=content.blocks,
+        url=front.url or content.url,
+        question=front.question,
+        example=front.example,
+        lead=clean_inline(unescape(front.lead)) or content.lead or _first_paragraph(content),
+    )
+
+
+def _date_in_name(name: str) -> datetime | None:
+    match = _DATE_IN_NAME.search(PurePosixPath(name).name)
+    return parse_date("-".join(match.groups())) if match else None
+
+
+def _first_heading(content: HtmlContent) -> str:
+    for block in content.blocks[:3]:
+        if block.kind is BlockKind.HEADING:
+            return _words(content, block)
+    return ""
+
+
+def _first_paragraph(content: HtmlContent) -> str:
+    for block in content.blocks:
+        if block.kind is BlockKind.PARAGRAPH:
+            words = _words(content, block)
+            return words if len(words) <= _LEAD_LENGTH else words[:_LEAD_LENGTH].rsplit(" ", 1)[0] + "…"
+    return ""
+
+
+def _words(content: HtmlContent, block: Block) -> str:
+    return content.text[block.start : block.end].replace("\n", " ")
+
+
+def _title_from_name(name: str) -> str:
+    path = PurePosixPath(name)
+    stem = path.parent.name if path.stem.lower() in {"index", "_index"} and path.parent.name else path.stem
+    stem = re.sub(r"^\d{4}[-_]?\d{2}[-_]?\d{2}[-_ ]*", "", stem)
+    words = re.sub(r"[-_]+", " ", stem).strip()
+    return words[:1].upper() + words[1:] if words else name

@@ -1,0 +1,107 @@
+"""The running service: public pages, and the bell that wakes `run_due`."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from emails.delivery import Esp
+from pipeline.clock import SystemClock
+from pipeline.notices import Notices
+from pipeline.report import Outcome, Report
+from pipeline.settings import Settings, SettingsError
+from pipeline.store import Store
+from pipeline.store.lock import AnotherRun
+from pipeline.timer import ringing
+from pipeline.web import create_app, server_config
+from pipeline.week import run_due
+from pipeline.wiring import esp_of, opened, settings_from, signer_of, week_of
+
+log = logging.getLogger("weekbrief.service")
+
+START_SECONDS = 10.0
+
+
+def public_pages(settings: Settings, store: Store, esp: Esp) -> ASGIApp:
+    """The application with sign-up, confirm and unsubscribe of this newsletter."""
+    notices = Notices(
+        settings.newsletter,
+        esp,
+        installation=store.installation.id,
+        deadline=settings.provider.timeout,
+    )
+    return create_app(
+        store.subscribers,
+        signer_of(settings, store),
+        settings.newsletter,
+        clock=SystemClock().now,
+        send_confirmation=notices.confirm,
+        every=settings.newsletter.every,
+    )
+
+
+def serve(settings: Settings, *, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Answer on host and port and do what is due, until SIGINT or SIGTERM.
+
+    Raises OSError for a taken port.
+    """
+    stop = Event()
+    with opened(settings) as store:
+        esp = esp_of(settings)
+        try:
+            server = uvicorn.Server(server_config(public_pages(settings, store, esp), host=host, port=port))
+            listener = socket.create_server((host, port))
+            with ringing(lambda: _look(settings.file, stop)):
+                ready(f"http://{host}:{listener.getsockname()[1]}")
+                server.run(sockets=[listener])
+                stop.set()
+        finally:
+            esp.close()
+
+
+@contextmanager
+def in_thread(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
+    """Answer on `listener` from a thread for the block."""
+    server = uvicorn.Server(server_config(app, host="127.0.0.1", port=0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    ends = time.monotonic() + START_SECONDS
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > ends:
+            raise RuntimeError("the public pages did not start")
+        time.sleep(0.01)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _look(file: Path, stop: Event) -> None:
+    """One ring of the bell. The configuration is read anew, so that a mended file needs no restart."""
+    try:
+        settings = settings_from(file)
+        with opened(settings) as store:
+            _tell(run_due(week_of(settings, store), stop=stop))
+    except AnotherRun:
+        log.info("another run is at work")
+    except SettingsError as error:
+        log.error("%s", error)
+    except Exception:
+        log.exception("this look failed; the next one comes in half a minute")
+
+
+def _tell(report: Report) -> None:
+    quiet = report.outcome is Outcome.NOTHING_DUE
+    loud = report.outcome in (Outcome.HELD, Outcome.PARTIAL)
+    level = logging.DEBUG if quiet else logging.WARNING if loud else logging.INFO
+    log.log(level, "%s %s: %s", report.outcome, report.edition or "", "; ".join(report.notes))

@@ -1,0 +1,275 @@
+"""One week, top to bottom. Everything that is chosen here is chosen by a function that touches nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from threading import Event
+from typing import Protocol
+
+from emails.delivery import EditionState, Esp, Recipient
+from emails.edition import Letter, Mailing, Newsletter
+from emails.message import feedback_id
+from emails.render import render
+from pipeline.clock import Clock
+from pipeline.compose import compose
+from pipeline.condense import condense
+from pipeline.crashpoint import crashpoint
+from pipeline.deliver import Pace, Progress, Sending, StopReason
+from pipeline.due import Due, Schedule, Slot, decide
+from pipeline.pick import pick
+from pipeline.post import Brief, Post
+from pipeline.report import Exit, Outcome, Report, report_edition
+from pipeline.settings import Pick
+from pipeline.store import Store, sender_lock
+from pipeline.store.editions import Edition
+from pipeline.store.ledger import Counts, Person
+from subscribers.links import unsubscribe_url
+from subscribers.tokens import Signer
+
+
+class Source(Protocol):
+    """Where posts come from."""
+
+    def posts(self) -> Sequence[Post]: ...
+
+    def problems(self) -> Sequence[str]:
+        """What could not be read, as sentences that name the file."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Week:
+    """The real parts that a week runs on, built in `pipeline.wiring`."""
+
+    newsletter: Newsletter
+    schedule: Schedule
+    rule: Pick
+    approval_required: bool
+    pace: Pace
+    store: Store
+    source: Source
+    esp: Callable[[], Esp]
+    """Opens the provider; only called when something is to be sent."""
+    signer: Signer
+    clock: Clock
+    clock_is_real: bool = True
+    """False under `run --now`: a time somebody made up is no evidence about the clock."""
+    progress: Progress = lambda _kind, _people: None
+    frozen: Callable[[Edition, Counts], None] = lambda _edition, _counts: None
+    """Told when an audience is there, before the first request."""
+
+
+def run_due(week: Week, *, stop: Event) -> Report:
+    """Do what is due: finish what was begun, then the newest slot whose time has come.
+
+    Safe to call again and again. Raises `pipeline.store.lock.AnotherRun` beside another run.
+    """
+    started = week.clock.monotonic()
+    with sender_lock(week.store.engine):
+        epoch = week.store.installations.new_epoch()
+        report = _begun(week, epoch, stop)
+        if report is None or report.outcome is Outcome.HELD:
+            following = _next_slot(week, epoch, stop)
+            report = following if report is None or following.outcome is not Outcome.NOTHING_DUE else report
+    return replace(report, seconds=week.clock.monotonic() - started)
+
+
+def run_week(week: Week, slot: Slot, *, epoch: int, stop: Event) -> Report:
+    """One slot, from posts to report. What was frozen is read back, not redone."""
+    store, now = week.store, week.clock.now()
+    edition = store.editions.of_slot(slot.key)
+    notes: tuple[str, ...] = ()
+    if edition is None:
+        posts = pick(week.source.posts(), covered=store.editions.covered(), now=now, rule=week.rule)
+        brief, notes = first_brief(posts)
+        notes = (*week.source.problems(), *notes)
+        if brief is None:
+            return _nothing_to_send(slot, posts, notes)
+        letter = render(
+            compose(brief, newsletter=week.newsletter, edition=slot.day.isoformat(), day=slot.day)
+        )
+        mailing = mailing_of(
+            week.newsletter, letter, installation=store.installation.id, edition=slot.day.isoformat()
+        )
+        approved = not week.approval_required
+        edition = store.editions.create(slot, brief, mailing, now=now, approved=approved)
+        crashpoint("edition written")
+    if edition is None:
+        return Report(outcome=Outcome.NOTHING_DUE, notes=("another scheduler took this week",))
+    return send_edition(week, edition, epoch=epoch, stop=stop, notes=notes)
+
+
+def send_edition(
+    week: Week, edition: Edition, *, epoch: int, stop: Event, notes: tuple[str, ...] = ()
+) -> Report:
+    """Freeze the audience if that is still to be done, and send to everyone still open."""
+    if waiting := _why_waiting(week, edition):
+        counts = week.store.counts(edition.id)
+        return report_edition(edition, counts, stopped=StopReason.HELD, why=waiting, notes=notes)
+    esp = week.esp()
+    try:
+        name = esp.capabilities.name
+        week.store.editions.freeze(edition, provider=name, now=week.clock.now())
+        crashpoint("audience frozen")
+        week.frozen(edition, week.store.check_sum(edition.id))
+        sending = Sending(
+            ledger=week.store.ledger(edition.id, epoch=epoch, provider=name),
+            esp=esp,
+            mailing=edition.mailing,
+            address_to=_addressing(week.signer, edition.mailing.newsletter),
+            clock=week.clock,
+            pace=week.pace,
+            stop=stop,
+            progress=week.progress,
+        )
+        sending.run()
+    finally:
+        esp.close()
+    return _close(week, edition, sending, notes)
+
+
+def first_brief(posts: Sequence[Post]) -> tuple[Brief | None, tuple[str, ...]]:
+    """The first of the waiting posts that has a question and an example, and why others were passed over."""
+    passed_over: list[str] = []
+    for post in posts:
+        condensed = condense(post)
+        brief = condensed.brief()
+        if brief is not None:
+            return brief, tuple(passed_over)
+        reasons = filter(None, (condensed.no_question, condensed.no_example))
+        passed_over.append(f"“{post.title}” ({post.key}) was passed over: {'; '.join(reasons)}")
+    return None, tuple(passed_over)
+
+
+def look_at_clock(week: Week) -> Due:
+    """What is due now, by the schedule and what was taken before."""
+    now = week.clock.now()
+    last = week.store.installation.last_examined
+    if not week.clock_is_real and last is not None and now < last:
+        last = None
+    return decide(
+        week.schedule,
+        last_examined=last,
+        now=now,
+        newest_taken=week.store.editions.newest_day(),
+    )
+
+
+def _begun(week: Week, epoch: int, stop: Event) -> Report | None:
+    """Editions that a death, an absent provider or a person left open go on first. One that is held does
+    not keep the others waiting."""
+    held = None
+    for edition in week.store.editions.unfinished():
+        report = send_edition(week, edition, epoch=epoch, stop=stop)
+        if report.outcome is not Outcome.HELD:
+            return report
+        held = held or report
+    return held
+
+
+def _next_slot(week: Week, epoch: int, stop: Event) -> Report:
+    due = look_at_clock(week)
+    if due.hold:
+        return Report(outcome=Outcome.HELD, exit_code=Exit.HELD, notes=(due.hold,))
+    missed = tuple(_missed(week, slot) for slot in due.missed)
+    if week.clock_is_real:
+        week.store.installations.examined(week.clock.now())
+    if due.slot is None:
+        return Report(outcome=Outcome.NOTHING_DUE, notes=missed)
+    report = run_week(week, due.slot, epoch=epoch, stop=stop)
+    return replace(report, notes=(*missed, *report.notes))
+
+
+def _missed(week: Week, slot: Slot) -> str:
+    note = (
+        f"the letter of {slot.day} was not sent: nothing ran within {week.schedule.max_lateness} of its time"
+    )
+    week.store.editions.miss(slot, note=note)
+    return note
+
+
+def _nothing_to_send(slot: Slot, posts: Sequence[Post], notes: tuple[str, ...]) -> Report:
+    """No post is left: a quiet week. Posts are left, but none can be condensed: a person is needed."""
+    if not posts:
+        return Report(
+            outcome=Outcome.NOTHING_TO_SEND,
+            edition=slot.day.isoformat(),
+            week=slot.week,
+            notes=(*notes, "every post has been sent; add one to the folder"),
+        )
+    return Report(
+        outcome=Outcome.HELD,
+        exit_code=Exit.HELD,
+        edition=slot.day.isoformat(),
+        week=slot.week,
+        notes=(*notes, "no waiting post has both; give one `question:` and `example:` in its front matter"),
+    )
+
+
+def _why_waiting(week: Week, edition: Edition) -> str | None:
+    if edition.hold_reason:
+        return edition.hold_reason
+    if edition.state is EditionState.DRAFT:
+        return f"it waits for approval: weekbrief approve {edition.day}"
+    if edition.state is EditionState.CANCELLED:
+        return "it was cancelled"
+    late = week.clock.now() - max(edition.due_at, edition.resumed_at or edition.due_at)
+    if late > week.schedule.max_lateness:
+        hours = _hours(late.total_seconds())
+        return f"it is {hours} late; to send it all the same: weekbrief resume {edition.day}"
+    return None
+
+
+def _close(week: Week, edition: Edition, sending: Sending, notes: tuple[str, ...]) -> Report:
+    counts = week.store.check_sum(edition.id)
+    if sending.stopped is StopReason.HELD:
+        week.store.editions.hold(edition, reason=sending.why)
+    elif not counts.open:
+        week.store.editions.finish(edition, now=week.clock.now())
+    return report_edition(edition, counts, stopped=sending.stopped, why=sending.why, notes=notes)
+
+
+def _addressing(signer: Signer, newsletter: Newsletter) -> Callable[[Sequence[Person]], Sequence[Recipient]]:
+    """From people in the ledger to recipients with everything that differs per person."""
+    domain = newsletter.sender.address.rpartition("@")[2]
+
+    def address(people: Sequence[Person]) -> Sequence[Recipient]:
+        tokens = signer.unsubscribe_tokens(person.subscriber_id for person in people)
+        return [
+            Recipient(
+                delivery_id=person.delivery_id,
+                address=person.address,
+                name=person.name,
+                unsubscribe_url=unsubscribe_url(newsletter.url, token),
+                message_id=f"<{person.delivery_id}@{domain}>",
+            )
+            for person, token in zip(people, tokens, strict=True)
+        ]
+
+    return address
+
+
+def mailing_of(
+    newsletter: Newsletter, letter: Letter, *, installation: str, edition: str, notice: bool = False
+) -> Mailing:
+    """What every message of an edition shares. The list's name never changes (RFC 2919)."""
+    domain = newsletter.sender.address.rpartition("@")[2]
+    label = f"{installation}.{domain}"
+    return Mailing(
+        installation=installation,
+        edition=edition,
+        newsletter=newsletter,
+        letter=letter,
+        list_id=f"{newsletter.name} <{label}>",
+        feedback_id=feedback_id(
+            edition=edition, language=letter.language, label=installation, sender="weekbrief"
+        ),
+        notice=notice,
+        tags={"installation": installation, "edition": edition},
+    )
+
+
+def _hours(seconds: float) -> str:
+    hours = round(seconds / 3600)
+    return f"{hours} hours" if hours < 72 else f"{round(hours / 24)} days"

@@ -1,0 +1,113 @@
+"""Builds the real parts from the settings: the only place that names every concrete class."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from emails.delivery import Esp
+from emails.esp import EspSettingsError, make_esp
+from pipeline.clock import Clock, SystemClock
+from pipeline.deliver import Pace
+from pipeline.post import Post
+from pipeline.settings import Approval, Settings, load_settings
+from pipeline.sources.folder import read_folder
+from pipeline.store import Store, open_store
+from pipeline.week import Week
+from subscribers.tokens import Signer
+
+NO_LIMIT = 10_000
+
+
+class Folders:
+    """All folders of `sources:`, read at each call, so that a post saved now is a post seen now."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._problems: tuple[str, ...] = ()
+
+    def posts(self) -> Sequence[Post]:
+        language = self._settings.newsletter.language
+        read = [read_folder(source.path, language=language) for source in self._settings.sources]
+        self._problems = tuple(str(problem) for found in read for problem in found.problems)
+        return [post for found in read for post in found.posts]
+
+    def problems(self) -> Sequence[str]:
+        return self._problems
+
+
+def settings_from(path: Path) -> Settings:
+    """The settings of `path` with the secrets of this process. Raises `SettingsError`."""
+    return load_settings(path, os.environ)
+
+
+def signer_of(settings: Settings, store: Store) -> Signer:
+    """The signer of this newsletter's links; a secret that has changed is refused (`StorageError`)."""
+    settings.require_secrets(sending=False)
+    secret = settings.secrets["WEEKBRIEF_SECRET"].reveal().encode()
+    signer = Signer(secret, scope=store.installation.id)
+    store.installations.adopt_secret(signer.fingerprint)
+    return signer
+
+
+def esp_of(settings: Settings) -> Esp:
+    """The provider, ready to send. Raises `SettingsError` naming the line."""
+    provider = settings.provider
+    try:
+        return make_esp(
+            provider.name,
+            base_url=provider.base_url,
+            env=settings.revealed,
+            batch_size=provider.batch_size,
+            outbox_folder=state_folder(settings) / "outbox",
+        )
+    except EspSettingsError as error:
+        raise settings.error("provider.name", str(error)) from error
+
+
+def state_folder(settings: Settings) -> Path:
+    """Where weekbrief keeps files of its own: beside the database, or `var` beside schedule.yaml."""
+    scheme, _, path = settings.storage.partition("///")
+    return Path(path).parent if scheme.startswith("sqlite") else settings.folder / "var"
+
+
+def pace_of(settings: Settings) -> Pace:
+    provider = settings.provider
+    return Pace(
+        batch_size=provider.batch_size or NO_LIMIT,
+        canary=provider.canary,
+        concurrency=provider.concurrency,
+        deadline=provider.timeout,
+        patience=provider.patience,
+        doubt=provider.doubt,
+    )
+
+
+@contextmanager
+def opened(settings: Settings, *, clock: Clock | None = None) -> Iterator[Store]:
+    """The newsletter's database for the block."""
+    store = open_store(settings.storage, now=(clock or SystemClock()).now())
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def week_of(settings: Settings, store: Store, *, now: datetime | None = None) -> Week:
+    """The parts of one week. `now` is a time the operator made up (`run --now`)."""
+    return Week(
+        newsletter=settings.newsletter,
+        schedule=settings.schedule,
+        rule=settings.pick,
+        approval_required=settings.approval is Approval.REQUIRED,
+        pace=pace_of(settings),
+        store=store,
+        source=Folders(settings),
+        esp=lambda: esp_of(settings),
+        signer=signer_of(settings, store),
+        clock=SystemClock(now),
+        clock_is_real=now is None,
+    )
