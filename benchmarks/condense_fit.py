@@ -32,7 +32,7 @@ from pipeline.condense.weights import Weights, build_weights
 from pipeline.sources.folder import read_file
 
 REASONS = Path(__file__).parents[1] / "pipeline" / "condense" / "reasons.yaml"
-PULL = {"question": 0.1, "example": 0.1}
+PULL = {"question": 0.3, "example": 0.3}
 SHARPNESS = 2.0
 STEPS = 400
 RATE = 0.1
@@ -141,6 +141,30 @@ def fitted_weights(cases: dict[str, list[Case]], raw: dict[str, Any], without: s
     return build_weights(fitted(cases, raw, without))
 
 
+HEAD = """\
+# What speaks for and against a pick: the weight of each reason, and its plain words.
+# A candidate's score is the sum of the weights that apply. Below `enough` it is not offered.
+# Written by benchmarks/condense_fit.py from benchmarks/condense_beliefs.yaml.
+"""
+
+
+def dump(content: dict[str, Any]) -> str:
+    """The YAML of a `reasons.yaml`, one reason a line."""
+    lines = []
+    for kind in ("question", "example"):
+        lines += [
+            f"{kind}:",
+            f"  base: {content[kind]['base']}",
+            f"  enough: {content[kind]['enough']}",
+            "  reasons:",
+        ]
+        for name, entry in content[kind]["reasons"].items():
+            words = json.dumps(entry["words"], ensure_ascii=False)
+            lines.append(f"    {name}: {{weight: {entry['weight']}, words: {words}}}")
+    lines += ["pair:", *(f"  {name}: {value}" for name, value in content["pair"].items())]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--labels", type=Path, required=True)
@@ -155,9 +179,7 @@ def main() -> int:
         for reason, entry in result[name]["reasons"].items():
             print(f"  {reason:18} {raw[name]['reasons'][reason]['weight']:6.2f} -> {entry['weight']:6.2f}")
     if arguments.write:
-        arguments.write.write_text(
-            yaml.safe_dump(result, sort_keys=False, allow_unicode=True, width=120), "utf-8"
-        )
+        arguments.write.write_text(HEAD + dump(result), "utf-8")
     return 0
 
 

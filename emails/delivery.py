@@ -78,6 +78,9 @@ class Receipt:
     """ACCEPTED or REFUSED."""
     provider_id: str | None = None
     reason: str | None = None
+    again: bool = False
+    """Only with REFUSED, in an answer that accepts others: the provider did not take it for a reason that is
+    not the recipient's (too busy, quota), so it may go again, and must in another batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +20,20 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Event, Lock
 
-from emails.delivery import Answer, AnswerClass, BatchState, Esp, Recipient, Request
+from emails.delivery import (
+    Answer,
+    AnswerClass,
+    BatchState,
+    Esp,
+    Recipient,
+    Request,
+    Search,
+    Sought,
+)
 from emails.edition import Mailing
 from pipeline.clock import Clock
 from pipeline.crashpoint import crashpoint
+from pipeline.pacing import Gate
 from pipeline.settings import Doubt
 from pipeline.store.ledger import Batch, DoubtLimit, EditionStopped, Intent, Ledger, Left, Person
 
@@ -49,6 +60,10 @@ class Pace:
     concurrency: int = 4
     deadline: float = 30.0
     patience: float = 60.0
+    rate: float | None = None
+    """Calls a second; None: as fast as the answers come."""
+    per_day: int | None = None
+    """People in any 24 hours; None: no limit of ours."""
     doubt: Doubt = Doubt.AT_MOST_ONCE
 
 
@@ -56,6 +71,8 @@ class StopReason(StrEnum):
     NONE = "none"
     HELD = "held"
     UNAVAILABLE = "unavailable"
+    QUOTA = "quota"
+    """As many as may go in a day have gone; the rest goes on tomorrow."""
     ASKED = "asked"
     """A signal or an operator asked us to stop."""
 
@@ -77,6 +94,7 @@ class Sending:
         clock: Clock,
         pace: Pace,
         stop: Event,
+        fence: Callable[[int], None] = lambda _seq: None,
         progress: Progress = lambda _kind, _people: None,
     ) -> None:
         self._ledger = ledger
@@ -86,25 +104,33 @@ class Sending:
         self._clock = clock
         self._pace = pace
         self._asked = stop
+        self._fence = fence
         self._progress = progress
         self._stop = Event()
         self._taking = Lock()
         self._again: deque[Batch] = deque()
         self._cursor = 0
         self._accepted = self._refused = 0
-        self._last_good = clock.monotonic()
+        self._bad_since: float | None = None
+        self._gate = Gate(pace.rate, now=clock.now(), opens=ledger.gate_opens())
+        self._size: int | None = None
+        self._left_today = self._quota()
         self.stopped = StopReason.NONE
         self.why = ""
 
     def run(self) -> None:
         """Send to everyone still pending. Stops early on a hold, a signal, or a provider that is away."""
-        self._ledger.recover(now=self._clock.now())
-        self._open_batches()
+        self.settle()
         self._canary()
         workers = self._pace.concurrency if self._esp.capabilities.keyed else 1
         with ThreadPoolExecutor(workers, thread_name_prefix="sender") as pool:
             for done in [pool.submit(self._work) for _ in range(workers)]:
                 done.result()
+
+    def settle(self) -> None:
+        """What an earlier sender left in the air is in doubt; settle that as far as it can be now."""
+        self._ledger.recover(now=self._clock.now())
+        self._open_batches()
 
     # taking work
 
@@ -120,7 +146,9 @@ class Sending:
         """One small batch first: a wrong key or an unverified domain is found before many are involved."""
         if not self._pace.canary or self._again or self._stopping():
             return
-        people = self._next_people(min(self._pace.canary, self._batch_size))
+        people = self._next_people(min(self._pace.canary, self._pace.batch_size))
+        if people and not self._unknown_to_provider(people):
+            return
         self._carry(self._claim_and_send(people, None))
         while self._again and not self._stopping():
             self._carry(self._again.popleft())
@@ -141,14 +169,53 @@ class Sending:
             raise
 
     def _next_people(self, limit: int) -> list[Person]:
-        people = self._ledger.pending(after=self._cursor, limit=limit)
+        people = self._ledger.pending(after=self._cursor, limit=min(limit, self._left_today))
         if people:
             self._cursor = people[-1].ordinal
+            self._left_today -= len(people)
+        elif not self._left_today and self._ledger.pending(after=self._cursor, limit=1):
+            self._halt(StopReason.QUOTA, f"{self._pace.per_day} people a day: the rest goes on tomorrow")
         return people
+
+    def _quota(self) -> int:
+        if self._pace.per_day is None:
+            return sys.maxsize
+        gone = self._ledger.handed_over_since(self._clock.now() - timedelta(days=1))
+        return max(0, self._pace.per_day - gone)
 
     @property
     def _batch_size(self) -> int:
-        return min(self._pace.batch_size, self._esp.capabilities.max_batch)
+        """As many as the provider takes in one call, by count and by bytes."""
+        if self._size is None:
+            able = self._esp.capabilities
+            self._size = min(self._pace.batch_size, able.max_batch, self._room(able.max_bytes))
+        return self._size
+
+    def _room(self, most: int) -> int:
+        """How many people fit into `most` bytes, measured on the first two."""
+        people = self._ledger.pending(after=0, limit=2)
+        if len(people) < 2:
+            return 1
+        one, two = (len(self._build(people[:n], self._key(people[:n])).body) for n in (1, 2))
+        each = max(1, two - one)
+        return max(1, (most - (one - each)) // each)
+
+    def _unknown_to_provider(self, people: Sequence[Person]) -> bool:
+        """Ask a provider that can be asked whether it has these letters already: a database that was
+        restored from a backup would not know. What is found counts, and the edition is held."""
+        able = self._esp.capabilities
+        if able.keyed or able.search is None:
+            return True
+        found = self._esp.find(self._sought(people, "", self._clock.now()), self._pace.deadline)
+        if not found.taken:
+            return True
+        known = self._ledger.evidence(found.taken)
+        self._halt(
+            StopReason.HELD,
+            f"the provider has letters of this edition that this database never handed over ({known} found): "
+            "was it restored from a backup?",
+        )
+        return False
 
     # carrying a batch through
 
@@ -187,6 +254,8 @@ class Sending:
         return None
 
     def _claim(self, people: Sequence[Person], batch: Batch | None, request: Request) -> Intent | Left | None:
+        if not self._pause_until(self._gate.reserve(self._clock.now()), patiently=True):
+            return None
         now = self._clock.now()
         life = self._esp.capabilities.key_life
         try:
@@ -198,6 +267,7 @@ class Sending:
                 now=now,
                 key_expires_at=now + life if life else None,
                 doubt_limit=self._pace.concurrency if life else 1,
+                gate_opens=self._gate.opens,
             )
         except EditionStopped as stopped:
             self._halt(StopReason.ASKED, str(stopped))
@@ -232,8 +302,10 @@ class Sending:
                 StopReason.HELD, f"{who} are in doubt, and their request no longer builds to the same bytes"
             )
             return None
+        if not self._pause_until(self._gate.reserve(self._clock.now()), patiently=True):
+            return None
         try:
-            intent = self._ledger.reclaim(batch, people, now=self._clock.now())
+            intent = self._ledger.reclaim(batch, people, now=self._clock.now(), gate_opens=self._gate.opens)
         except EditionStopped as stopped:
             self._halt(StopReason.ASKED, str(stopped))
             return None
@@ -241,6 +313,8 @@ class Sending:
 
     def _hand_over(self, intent: Intent, request: Request) -> Batch | None:
         crashpoint("after intent")
+        self._fence(intent.ledger_seq)
+        crashpoint("after fence")
         answer = self._esp.submit(request, self._pace.deadline)
         crashpoint("after answer")
         self._log(intent, answer)
@@ -255,19 +329,39 @@ class Sending:
         self.why = answer.error or self.why
         match answer.kind:
             case AnswerClass.ACCEPTED:
-                self._last_good = self._clock.monotonic()
+                self._bad_since = None
+                self._gate.accepted()
                 self._accepted += len(intent.people)
             case AnswerClass.REFUSED:
-                self._last_good = self._clock.monotonic()
+                self._bad_since = None
                 self._refused += 0 if after else 1
                 self._again.extend(after)
             case AnswerClass.HOLD:
                 self._halt(StopReason.HELD, answer.error or "the provider refuses to work for us")
             case _:
+                self._bad_since = self._bad_since or self._clock.monotonic()
+                if answer.retry_after is not None:
+                    wait = timedelta(seconds=answer.retry_after)
+                    self._gate.told_to_wait(self._clock.now() + wait)
                 return after[0]
         return None
 
     def _resolve_doubt(self, batch: Batch) -> Batch | None:
+        """What no key can settle: the provider's records first, then the operator's policy."""
+        able = self._esp.capabilities
+        if batch.provider != able.name:
+            self._halt(
+                StopReason.HELD,
+                f"{batch.size} people are in doubt at {batch.provider}; settle them first: weekbrief doubts",
+            )
+            return None
+        if able.search is not None:
+            left = self._look_up(batch, able.search)
+            if left is None or left.state is not BatchState.UNCERTAIN:
+                return left
+            batch = left
+        if self._stopping():
+            return None
         match self._pace.doubt:
             case Doubt.AT_MOST_ONCE:
                 self._ledger.write_off(batch, reason=batch.reason or "the provider never answered")
@@ -275,8 +369,39 @@ class Sending:
                 return self._ledger.release(batch, reason="sent again by policy: at_least_once")
             case Doubt.ASK:
                 who = f"recipients {batch.first} to {batch.last}"
-                self._halt(StopReason.HELD, f"{who} may or may not have the letter: a person decides")
+                self._halt(StopReason.HELD, f"{who} may or may not have the letter: weekbrief doubts")
         return None
+
+    def _look_up(self, batch: Batch, search: Search) -> Batch | None:
+        """Ask the provider's records, once they have settled, and twice. Gives the batch as it stands then:
+        uncertain, prepared again by proof of absence, or None when nobody in it is in doubt any more."""
+        submitted = batch.last_submit_at or self._clock.now()
+        if not self._pause_until(submitted + search.settle):
+            return batch
+        people = self._ledger.members(batch)
+        sought = self._sought(people, batch.key, batch.first_submit_at or submitted)
+        crashpoint("before look-up")
+        first, second = (self._esp.find(sought, self._pace.deadline) for _ in range(2))
+        error = first.error or second.error
+        if error or set(first.taken) != set(second.taken):
+            self._halt(StopReason.UNAVAILABLE, error or "the provider's records changed while they were read")
+            return batch
+        crashpoint("looked up")
+        left = self._ledger.prove(batch, second.taken)
+        crashpoint("proven")
+        if left is not None and search.complete:
+            return self._ledger.release(left, reason="the provider's complete records do not have it")
+        return left
+
+    def _sought(self, people: Sequence[Person], key: str, since: datetime) -> Sought:
+        mailing = self._mailing
+        return Sought(
+            installation=mailing.installation,
+            edition=mailing.edition,
+            key=key,
+            since=since,
+            recipients=self._address_to(people),
+        )
 
     def _log(self, intent: Intent, answer: Answer) -> None:
         """The log keeps the answer even if the disk is too full for the ledger."""
@@ -306,13 +431,15 @@ class Sending:
         longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (tries - 1))
         return timedelta(seconds=longest * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
 
-    def _pause_until(self, moment: datetime | None) -> bool:
-        """True when the moment has come; False when we stop instead of waiting for it."""
+    def _pause_until(self, moment: datetime | None, *, patiently: bool = False) -> bool:
+        """True when the moment has come; False when we stop instead of waiting for it. `patiently`: a wait
+        that our own pace asks for is no sign that the provider is away."""
         seconds = (moment - self._clock.now()).total_seconds() if moment else 0.0
         if seconds <= 0:
             return not self._stopping()
-        if self._clock.monotonic() + seconds - self._last_good > self._pace.patience:
-            self._halt(StopReason.UNAVAILABLE, self.why or "the provider is away")
+        waited = self._clock.monotonic() - self._bad_since if self._bad_since is not None else 0.0
+        if not patiently and waited + seconds > self._pace.patience:
+            self._halt(StopReason.UNAVAILABLE, self.why or f"nothing may leave before {moment:%H:%M:%S} UTC")
             return False
         self._clock.wait(seconds, self._asked)
         return not self._stopping()

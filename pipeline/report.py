@@ -86,6 +86,8 @@ def _verdict(counts: Counts, stopped: StopReason) -> tuple[Outcome, int]:
             return Outcome.HELD, Exit.HELD
         case StopReason.UNAVAILABLE if not counts.uncertain:
             return Outcome.PARTIAL, Exit.UNAVAILABLE
+    if stopped is StopReason.QUOTA:
+        return Outcome.PARTIAL, Exit.DONE
     if counts.open or counts.refused or counts.unconfirmed:
         return Outcome.PARTIAL, Exit.DONE if stopped is StopReason.ASKED else Exit.PARTIAL
     return Outcome.SENT, Exit.DONE

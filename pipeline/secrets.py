@@ -29,6 +29,10 @@ _PROVIDER_NEEDS: Mapping[str, tuple[str, ...]] = {
     "sendgrid": ("SENDGRID_API_KEY",),
     "brevo": ("BREVO_API_KEY",),
     "ses": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"),
+    "mailjet": ("MAILJET_API_KEY", "MAILJET_SECRET_KEY"),
+    "sparkpost": ("SPARKPOST_API_KEY",),
+    "mailersend": ("MAILERSEND_API_KEY",),
+    "smtp": (),
 }
 _OPTIONAL = ("SANDBOX_API_KEY", "AWS_SESSION_TOKEN", "SMTP_USERNAME", "SMTP_PASSWORD")
 """Read where they are set; no provider insists on them."""

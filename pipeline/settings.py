@@ -57,6 +57,8 @@ class Provider:
     """Calls in flight."""
     timeout: float = 30.0
     """Seconds for one whole call, however slowly the answer drips."""
+    per_day: int | None = None
+    """People in any 24 hours; None: no limit."""
     patience: float = 60.0
     """Seconds without any success after which a run ends, to be repeated."""
 

@@ -240,6 +240,15 @@ def web_address(value: object) -> str:
     return f"{parts.scheme}://{_host(parts)}{parts.path.rstrip('/')}"
 
 
+def provider_address(value: object) -> str:
+    """A web address, or that of a mail server such as `smtps://mail.example.org:465`.
+
+    What else a mail server's address must be, `emails.esp.smtp` says when the provider is made.
+    """
+    written = text(value, at_most=MAX_URL)
+    return written if written.startswith("smtp") and "://" in written else web_address(value)
+
+
 def existing_folder(value: object, base: Path) -> Path:
     """A folder that is there; relative to `base`."""
     path = base / text(value, at_most=1000)

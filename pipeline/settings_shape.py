@@ -30,6 +30,7 @@ MAX_CANARY = 10
 MAX_CONCURRENCY = 32
 MAX_TIMEOUT = 300
 MAX_PATIENCE = 3600
+MAX_PER_DAY = 10_000_000
 
 
 class Pick(StrEnum):
@@ -151,13 +152,14 @@ class ProviderSection(_Section):
     name: Annotated[str, PlainValidator(lambda v: fields.choice(v, provider_names(), "a provider"))] = (
         "outbox"
     )
-    base_url: Annotated[str | None, PlainValidator(fields.web_address)] = None
+    base_url: Annotated[str | None, PlainValidator(fields.provider_address)] = None
     batch_size: Annotated[int | None, PlainValidator(lambda v: fields.whole(v, 1, MAX_BATCH))] = None
     rate: Annotated[float | None, PlainValidator(fields.rate)] = None
     doubt: Annotated[Doubt, _choice(Doubt, "a rule for doubt")] = Doubt.AT_MOST_ONCE
     canary: Annotated[int, PlainValidator(lambda v: fields.whole(v, 1, MAX_CANARY))] = 5
     concurrency: Annotated[int, PlainValidator(lambda v: fields.whole(v, 1, MAX_CONCURRENCY))] = 4
     timeout: Annotated[float, PlainValidator(lambda v: fields.seconds(v, 1, MAX_TIMEOUT))] = 30.0
+    per_day: Annotated[int | None, PlainValidator(lambda v: fields.whole(v, 1, MAX_PER_DAY))] = None
     patience: Annotated[float, PlainValidator(lambda v: fields.seconds(v, 1, MAX_PATIENCE))] = 60.0
 
 

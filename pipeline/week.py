@@ -16,13 +16,14 @@ from pipeline.compose import compose
 from pipeline.condense import condense
 from pipeline.crashpoint import crashpoint
 from pipeline.deliver import Pace, Progress, Sending, StopReason
-from pipeline.due import Due, Schedule, Slot, decide
+from pipeline.due import Due, Schedule, Slot, decide, find_slot
 from pipeline.pick import pick
 from pipeline.post import Brief, Post
 from pipeline.report import Exit, Outcome, Report, report_edition
 from pipeline.settings import Pick
 from pipeline.store import Store, sender_lock
 from pipeline.store.editions import Edition
+from pipeline.store.fence import Fence, machine_fingerprint
 from pipeline.store.ledger import Counts, Person
 from subscribers.links import unsubscribe_url
 from subscribers.tokens import Signer
@@ -52,6 +53,7 @@ class Week:
     esp: Callable[[], Esp]
     """Opens the provider; only called when something is to be sent."""
     signer: Signer
+    fence: Fence
     clock: Clock
     clock_is_real: bool = True
     """False under `run --now`: a time somebody made up is no evidence about the clock."""
@@ -67,12 +69,57 @@ def run_due(week: Week, *, stop: Event) -> Report:
     """
     started = week.clock.monotonic()
     with sender_lock(week.store.engine):
+        if problem := standing_hold(week):
+            return Report(outcome=Outcome.HELD, exit_code=Exit.HELD, notes=(problem,))
         epoch = week.store.installations.new_epoch()
         report = _begun(week, epoch, stop)
         if report is None or report.outcome is Outcome.HELD:
             following = _next_slot(week, epoch, stop)
             report = following if report is None or following.outcome is not Outcome.NOTHING_DUE else report
     return replace(report, seconds=week.clock.monotonic() - started)
+
+
+def standing_hold(week: Week) -> str | None:
+    """Why nothing at all may be sent from this installation until a person has looked, or None."""
+    here = week.store.installations.read()
+    problem = here.hold_reason or week.fence.problem(installation=here.id, ledger_seq=here.ledger_seq)
+    if problem is None:
+        machine = machine_fingerprint()
+        if not machine or week.store.installations.adopt_machine(machine):
+            return None
+        problem = "this is another machine than the one that sent before: the old one may still be sending"
+    return f"{problem}. When you are sure: weekbrief release --confirm"
+
+
+def send_by_hand(week: Week, wanted: str, *, stop: Event) -> Report:
+    """Send the edition of a date or ISO week now, whatever the clock says of it.
+
+    Raises `pipeline.due.NoSuchSlot`, and `AnotherRun` beside another run.
+    """
+    started = week.clock.monotonic()
+    with sender_lock(week.store.engine):
+        if problem := standing_hold(week):
+            return Report(outcome=Outcome.HELD, exit_code=Exit.HELD, notes=(problem,))
+        epoch = week.store.installations.new_epoch()
+        edition = week.store.editions.find(wanted)
+        if edition is None:
+            report = run_week(week, find_slot(week.schedule, wanted), epoch=epoch, stop=stop)
+        else:
+            report = send_edition(week, edition, epoch=epoch, stop=stop, by_hand=True)
+    return replace(report, seconds=week.clock.monotonic() - started)
+
+
+def settle_doubts(week: Week, wanted: str, *, stop: Event) -> Report:
+    """Ask the provider about the doubts of one edition; nobody new is sent to.
+
+    Raises `pipeline.due.NoSuchSlot`, and `AnotherRun` beside another run.
+    """
+    with sender_lock(week.store.engine):
+        edition = week.store.editions.find(wanted)
+        if edition is None:
+            raise NoSuchSlot(f"there is no edition of {wanted}; see `weekbrief plan`")
+        epoch = week.store.installations.new_epoch()
+        return send_edition(week, edition, epoch=epoch, stop=stop, by_hand=True, only_doubts=True)
 
 
 def run_week(week: Week, slot: Slot, *, epoch: int, stop: Event) -> Report:
@@ -101,16 +148,29 @@ def run_week(week: Week, slot: Slot, *, epoch: int, stop: Event) -> Report:
 
 
 def send_edition(
-    week: Week, edition: Edition, *, epoch: int, stop: Event, notes: tuple[str, ...] = ()
+    week: Week,
+    edition: Edition,
+    *,
+    epoch: int,
+    stop: Event,
+    notes: tuple[str, ...] = (),
+    by_hand: bool = False,
+    only_doubts: bool = False,
 ) -> Report:
     """Freeze the audience if that is still to be done, and send to everyone still open."""
-    if waiting := _why_waiting(week, edition):
+    if edition.state is EditionState.FINISHED:
+        counts = week.store.counts(edition.id)
+        return report_edition(
+            edition, counts, stopped=StopReason.NONE, why="", notes=(*notes, "already sent")
+        )
+    if waiting := _why_waiting(week, edition, by_hand=by_hand):
         counts = week.store.counts(edition.id)
         return report_edition(edition, counts, stopped=StopReason.HELD, why=waiting, notes=notes)
     esp = week.esp()
     try:
         name = esp.capabilities.name
-        week.store.editions.freeze(edition, provider=name, now=week.clock.now())
+        shuffled = week.pace.per_day is not None
+        week.store.editions.freeze(edition, provider=name, now=week.clock.now(), shuffled=shuffled)
         crashpoint("audience frozen")
         week.frozen(edition, week.store.check_sum(edition.id))
         sending = Sending(
@@ -121,9 +181,10 @@ def send_edition(
             clock=week.clock,
             pace=week.pace,
             stop=stop,
+            fence=_raising(week),
             progress=week.progress,
         )
-        sending.run()
+        sending.settle() if only_doubts else sending.run()
     finally:
         esp.close()
     return _close(week, edition, sending, notes)
@@ -145,7 +206,7 @@ def first_brief(posts: Sequence[Post]) -> tuple[Brief | None, tuple[str, ...]]:
 def look_at_clock(week: Week) -> Due:
     """What is due now, by the schedule and what was taken before."""
     now = week.clock.now()
-    last = week.store.installation.last_examined
+    last = week.store.installations.read().last_examined
     if not week.clock_is_real and last is not None and now < last:
         last = None
     return decide(
@@ -207,13 +268,20 @@ def _nothing_to_send(slot: Slot, posts: Sequence[Post], notes: tuple[str, ...]) 
     )
 
 
-def _why_waiting(week: Week, edition: Edition) -> str | None:
+def _raising(week: Week) -> Callable[[int], None]:
+    installation = week.store.installation.id
+    return lambda seq: week.fence.raise_to(installation=installation, ledger_seq=seq)
+
+
+def _why_waiting(week: Week, edition: Edition, *, by_hand: bool) -> str | None:
     if edition.hold_reason:
         return edition.hold_reason
     if edition.state is EditionState.DRAFT:
         return f"it waits for approval: weekbrief approve {edition.day}"
     if edition.state is EditionState.CANCELLED:
         return "it was cancelled"
+    if by_hand or (edition.started_at and week.pace.per_day):
+        return None
     late = week.clock.now() - max(edition.due_at, edition.resumed_at or edition.due_at)
     if late > week.schedule.max_lateness:
         hours = _hours(late.total_seconds())
@@ -227,6 +295,9 @@ def _close(week: Week, edition: Edition, sending: Sending, notes: tuple[str, ...
         week.store.editions.hold(edition, reason=sending.why)
     elif not counts.open:
         week.store.editions.finish(edition, now=week.clock.now())
+    if sending.stopped is StopReason.QUOTA and week.pace.per_day:
+        days = -(-counts.pending // week.pace.per_day)
+        notes = (*notes, f"{counts.pending} are left; at this pace they are reached in {days} more days")
     return report_edition(edition, counts, stopped=sending.stopped, why=sending.why, notes=notes)
 
 

@@ -16,6 +16,7 @@ from pipeline.post import Post
 from pipeline.settings import Approval, Settings, load_settings
 from pipeline.sources.folder import read_folder
 from pipeline.store import Store, open_store
+from pipeline.store.fence import Fence
 from pipeline.week import Week
 from subscribers.tokens import Signer
 
@@ -82,6 +83,8 @@ def pace_of(settings: Settings) -> Pace:
         concurrency=provider.concurrency,
         deadline=provider.timeout,
         patience=provider.patience,
+        rate=provider.rate,
+        per_day=provider.per_day,
         doubt=provider.doubt,
     )
 
@@ -108,6 +111,7 @@ def week_of(settings: Settings, store: Store, *, now: datetime | None = None) ->
         source=Folders(settings),
         esp=lambda: esp_of(settings),
         signer=signer_of(settings, store),
+        fence=Fence(state_folder(settings)),
         clock=SystemClock(now),
         clock_is_real=now is None,
     )

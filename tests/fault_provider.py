@@ -51,6 +51,7 @@ from tests.dialects import (
     dialect,
     dialect_names,
 )
+from tests.dialects._mailboxes import is_address
 from tests.fault_esp import Wire, http
 
 RETRY_AFTER = "7"
@@ -91,7 +92,8 @@ class Step:
     reset: bool = False
     """Drop it with a TCP reset."""
     kill: str | None = None
-    """Kill the sender: at the `head` of the request, or when its messages are `recorded`."""
+    """Kill the sender: at the `head` of the request, whose rest is then not read, or when its messages are
+    `recorded`."""
     mangle: str | None = None
     """Answer about `fewer` messages than came, `more`, or in `reversed` order."""
 
@@ -428,6 +430,7 @@ class FaultProvider:
             self._counts[kind] += 1
         if step.kill == "head":
             self._kill_sender(self._saw(head), None)
+            raise ConnectionError("the sender is dead before its request was whole")
         return step
 
     def admin(self, call: Call) -> Reply:
@@ -492,7 +495,11 @@ class FaultProvider:
         return _Plan(outcome="replayed", reply=self.dialect.repeated(known.first))
 
     def _outcomes(self, messages: Sequence[Message]) -> list[Outcome] | Reply:
-        bad = [message for message in messages if message.address in self.script.bad_addresses]
+        bad = [
+            message
+            for message in messages
+            if message.address in self.script.bad_addresses or not is_address(message.address)
+        ]
         if bad and self.dialect.refuses_whole:
             return self._says(Trouble.BAD_ADDRESS, bad)
         ids = self.dialect.ids(len(messages))

@@ -20,7 +20,21 @@ __all__ = [
     "provider_names",
 ]
 
-_PROVIDERS = ("sandbox", "outbox", "resend")
+_PROVIDERS = (
+    "sandbox",
+    "outbox",
+    "resend",
+    "lettermint",
+    "postmark",
+    "brevo",
+    "mailgun",
+    "sendgrid",
+    "ses",
+    "mailjet",
+    "sparkpost",
+    "mailersend",
+    "smtp",
+)
 """Names as in schedule.yaml; each is a module here with a function `make`, imported when it is asked for."""
 
 

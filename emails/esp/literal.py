@@ -24,8 +24,8 @@ class Syntax:
     """A provider's merge syntax."""
 
     opening: re.Pattern[str]
-    """Finds the characters that begin it (look-ahead for the rest); the end of a piece counts as the start
-    of one of our own fields."""
+    """Finds the characters that begin it (look-ahead for the rest). Beside the start or the end of a piece
+    stands one of our own fields; what must not touch the end of one is in a group named `after`."""
     field: Callable[[str], str]
     """How a field of that name is written."""
 
@@ -65,4 +65,4 @@ def _referenced(found: re.Match[str]) -> str:
 
 
 def _parted(found: re.Match[str]) -> str:
-    return "".join(character + WORD_JOINER for character in found[0])
+    return f"{WORD_JOINER}{found[0]}" if found.lastgroup == "after" else f"{found[0]}{WORD_JOINER}"

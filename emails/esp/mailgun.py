@@ -28,7 +28,7 @@ from emails.esp.literal import Syntax, literal, template
 from emails.esp.one_id import one_id
 from emails.esp.reading import MAX_RETRY_AFTER, Complaint, Rules, accepted, is_success, json_of, read_failure
 from emails.esp.settings import EspSettings, EspSettingsError
-from emails.esp.splice import dump, inside
+from emails.esp.splice import inside
 from emails.message import HeaderError, edition_headers
 
 BASE_URL = "https://api.mailgun.net"
@@ -42,11 +42,12 @@ CAPABILITIES = Capabilities(
         f"A domain lives in one region: for one in the European Union set provider.base_url to {EU_URL}.",
         "Switch unsubscribe tracking off for the domain, or Mailgun adds a List-Unsubscribe of its own.",
         "One id for all messages of a call; our delivery id is in each event as a user variable.",
-        "Text that looks like %merge% syntax: written so that it shows as it is; in plain text and subject an "
-        "invisible word joiner is in it.",
+        "Text that looks like %merge% syntax shows as it is; in plain text and subject it has an invisible "
+        "word joiner in it.",
         "The event log is kept for 3 days at least, depending on the plan; what it does not hold proves "
         "nothing.",
-        "Unverified: one report says that addresses with a + were not merged. Try one before the first edition.",
+        "Unverified: one report says that addresses with a + were not merged. Try one before the first "
+        "edition.",
     ),
 )
 RULES = Rules(hold=frozenset({"not_found", "account", "sender"}))
@@ -79,8 +80,8 @@ class MailgunDialect:
         """One call for all of `recipients`; each sees only themselves, as `recipient-variables` make Mailgun
         write one message a person.
 
-        Raises `emails.merge.UnsafeMergeValue` and `emails.message.HeaderError` for an unsubscribe link, a
-        List-ID or an address that no message can hold.
+        Raises `emails.merge.UnsafeMergeValue` and `emails.message.HeaderError` for an unsubscribe link or a
+        List-ID that no header can hold, and for tags beyond Mailgun's bound.
         """
         check_links(mailing, recipients)
         to = addresses(recipients)
@@ -180,7 +181,9 @@ def _shared(newsletter: Newsletter, letter: Letter, *options: tuple[str, str]) -
     ]
     size = sum(len(value.encode()) for name, value in values if name[1] == ":")
     if size > MAX_OPTIONS:
-        raise HeaderError(f"headers and tags hold {size} bytes; Mailgun takes {MAX_OPTIONS}: shorten the tags")
+        raise HeaderError(
+            f"headers and tags hold {size} bytes; Mailgun takes {MAX_OPTIONS}: shorten the tags"
+        )
     return tuple((name, value.encode()) for name, value in values)
 
 

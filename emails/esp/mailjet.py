@@ -7,9 +7,8 @@ Facts: Mailjet's reference of Send API v3.1 (dev.mailjet.com/email/reference/sen
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -28,10 +27,12 @@ from emails.delivery import (
 )
 from emails.edition import Letter, Mailbox, Mailing, Newsletter
 from emails.esp.base import Ask, HttpEsp
+from emails.esp.basic import Basic
 from emails.esp.http import HttpAnswer, NoAnswer
 from emails.esp.reading import Complaint, Rules, accepted, is_success, json_of, plain, read_failure
 from emails.esp.settings import EspSettings
 from emails.esp.splice import Hole, Splice, dump, inside
+from emails.esp.untemplated import without_placeholders
 from emails.merge import split
 from emails.message import HeaderError, ascii_address, edition_headers, own_headers
 
@@ -47,29 +48,13 @@ CAPABILITIES = Capabilities(
         "Mailjet's SDK sends an Idempotency-Key, but Mailjet promises nothing about it: we do not use it.",
         "How soon its message search is up to date is not documented: we wait half an hour, and take "
         '"not found" for no proof.',
+        "Text with [[ in it: written so that it shows as it is; in plain text and subject an invisible word "
+        "joiner is in it.",
     ),
 )
 RULES = Rules()
-_JOINER = "\u2060"
-"""Word joiner: no reader sees it."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyAndSecret:
-    """HTTP basic authentication with the pair of an account (RFC 7617)."""
-
-    key: str
-    secret: str = field(repr=False)
-
-    def headers(self, request: Request) -> Mapping[str, str]:
-        return {"authorization": f"Basic {self._pair}"}
-
-    def hide(self, text: str) -> str:
-        return text.replace(self._pair, "<secret>").replace(self.secret, "<secret>")
-
-    @property
-    def _pair(self) -> str:
-        return b64encode(f"{self.key}:{self.secret}".encode()).decode()
+PLACEHOLDERS = re.compile(r"\[(?=\[)")
+"""`[[var:name]]` and `[[data:name]]`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +80,7 @@ class MailjetDialect:
                 "address": inside(_address(person.address)).encode(),
                 "unsubscribe": person.unsubscribe_url.encode(),
                 "headers": (f",{dump(own)[1:]}" if own else "}").encode(),
-                "delivery": inside(person.delivery_id).encode(),
+                "custom_id": inside(custom_id(mailing.edition, person.delivery_id)).encode(),
             }
             pieces += (b"," if pieces else b"", *message.fill(values))
         return Request(
@@ -115,15 +100,17 @@ class MailjetDialect:
             return read_failure(answer, _complaint(body), RULES)
         if not any(_took(result) for result in results):
             return _all_refused(answer, request, results)
-        if len(results) != len(request.recipients):
-            return accepted(answer, alarm="Mailjet took a batch in part and did not say which part")
-        return _one_by_one(answer, request, results)
+        pairs = _paired(request, results)
+        if pairs is None:
+            return accepted(answer, alarm="Mailjet took a batch and did not say which message is whose")
+        return _one_by_one(answer, pairs)
 
     def find(self, sought: Sought, ask: Ask) -> Found:
         """Look for each delivery by its CustomID, one call each, until time is up."""
         taken: dict[str, str | None] = {}
         for person in sought.recipients:
-            answer = ask(self._search(person.delivery_id, sought.key))
+            wanted = custom_id(sought.edition, person.delivery_id)
+            answer = ask(self._search(wanted))
             if isinstance(answer, NoAnswer):
                 return Found(taken=taken, error=answer.error)
             body = json_of(answer)
@@ -131,28 +118,33 @@ class MailjetDialect:
             if not is_success(answer) or not isinstance(messages, list):
                 return Found(taken=taken, error=read_failure(answer, _complaint(body), RULES).error)
             for message in messages:
-                if isinstance(message, Mapping) and message.get("CustomID") == person.delivery_id:
+                if isinstance(message, Mapping) and message.get("CustomID") == wanted:
                     taken[person.delivery_id] = _id(message.get("ID"))
         return Found(taken=taken)
 
-    def _search(self, delivery_id: str, key: str) -> Request:
+    def _search(self, wanted: str) -> Request:
         return Request(
             method="GET",
-            url=f"{self.base_url}/v3/REST/message?CustomID={quote(delivery_id, safe='')}&ShowCustomID=true",
+            url=f"{self.base_url}/v3/REST/message?CustomID={quote(wanted, safe='')}&ShowCustomID=true",
             headers={"accept": "application/json"},
             body=b"",
-            key=key,
+            key="",
         )
 
 
 def make(settings: EspSettings) -> HttpEsp:
     """Mailjet with the operator's settings. Raises `emails.esp.settings.EspSettingsError`."""
     dialect = MailjetDialect(base_url=settings.url(BASE_URL), capabilities=settings.limited(CAPABILITIES))
-    credentials = KeyAndSecret(
+    credentials = Basic(
         settings.secret("MAILJET_API_KEY", CAPABILITIES.name),
         settings.secret("MAILJET_SECRET_KEY", CAPABILITIES.name),
     )
     return HttpEsp(dialect, credentials)
+
+
+def custom_id(edition: str, delivery_id: str) -> str:
+    """Names one delivery in Mailjet's records and events."""
+    return f"{edition}.{delivery_id}"
 
 
 # Building
@@ -164,33 +156,23 @@ def _message(newsletter: Newsletter, letter: Letter, headers: str, payload: str)
 
     `TemplateLanguage` is off, so `{{…}}` is text; `[[var:…]]` and `[[data:…]]` are filled in all the same.
     """
+    letter = without_placeholders(letter, PLACEHOLDERS)
     parts = split(letter)
     reply_to = f',"ReplyTo":{_box(newsletter.reply_to)}' if newsletter.reply_to else ""
     return Splice(
         f'{{"From":{_box(newsletter.sender)}{reply_to},"To":[{{"Email":"',
         Hole("address"),
-        f'"}}],"Subject":{dump(literal_text(letter.subject))},"HTMLPart":"',
-        parts.html.mapped(literal_html),
+        f'"}}],"Subject":{dump(letter.subject)},"HTMLPart":"',
+        parts.html,
         '","TextPart":"',
-        parts.text.mapped(literal_text),
+        parts.text,
         f'","TemplateLanguage":false,"TrackOpens":"disabled","TrackClicks":"disabled",'
         f'"EventPayload":{dump(payload)},"CustomID":"',
-        Hole("delivery"),
+        Hole("custom_id"),
         f'","Headers":{headers.removesuffix("}")}',
         Hole("headers"),
         "}",
     )
-
-
-def literal_html(html: str) -> str:
-    """`html` without Mailjet's merge brackets: the second one becomes a character reference."""
-    return html.replace("[[", "[&#91;")
-
-
-def literal_text(text: str) -> str:
-    """`text` whose `[[name:` Mailjet leaves alone: it has no escape for plain text, so a word joiner goes
-    between the brackets."""
-    return re.sub(r"\[\[(?=\s*\w+\s*:)", f"[{_JOINER}[", text)
 
 
 def _box(box: Mailbox) -> str:
@@ -231,53 +213,63 @@ def _results(body: Any) -> list[Mapping[str, Any]] | None:
 
 
 def _took(result: Mapping[str, Any]) -> bool:
-    return result["Status"] == "success"
+    return bool(result["Status"] == "success")
 
 
-def _one_by_one(answer: HttpAnswer, request: Request, results: Sequence[Mapping[str, Any]]) -> Answer:
-    """A receipt for each, in order. An error of Mailjet's own (5xx) inside a message's result leaves that one
-    open: it counts as taken, without an id, and the operator is told."""
-    receipts: list[Receipt] = []
-    open_ones = 0
-    for person, result in zip(request.recipients, results, strict=True):
-        if _took(result):
-            if not _is_about(result, person):
-                return accepted(answer, alarm="Mailjet's results are not in the order of the messages")
-            receipts.append(_receipt(person, DeliveryState.ACCEPTED, provider_id=_message_id(result)))
-            continue
-        error = _first_error(result)
-        if error is None or _status(error) >= 500:
-            open_ones += 1
-            receipts.append(_receipt(person, DeliveryState.ACCEPTED))
-        else:
-            receipts.append(_receipt(person, DeliveryState.REFUSED, reason=plain(_words(error))))
-    nameless = sum(r.state is DeliveryState.ACCEPTED and not r.provider_id for r in receipts)
-    alarm = f"Mailjet named no message for {nameless} recipients; {open_ones} of them had an error of its own"
+Pair = tuple[Recipient, Mapping[str, Any]]
+
+
+def _paired(request: Request, results: Sequence[Mapping[str, Any]]) -> list[Pair] | None:
+    """Each recipient with their result: in order as documented, else by address; None when neither fits."""
+    people = request.recipients
+    if len(results) != len(people):
+        return None
+    if all(_is_about(result, person) for person, result in zip(people, results, strict=True)):
+        return list(zip(people, results, strict=True))
+    by_address = {_told_address(result): result for result in results}
+    wanted = [_address(person.address).lower() for person in people]
+    if set(wanted) != set(by_address):
+        return None
+    return [(person, by_address[address]) for person, address in zip(people, wanted, strict=True)]
+
+
+def _one_by_one(answer: HttpAnswer, pairs: Sequence[Pair]) -> Answer:
+    """A receipt for each. An error of Mailjet's own (5xx) in a message's result leaves that one open: it
+    counts as taken, without an id, and the operator is told."""
+    receipts = [_receipt(person, result) for person, result in pairs]
+    nameless = sum(each.state is DeliveryState.ACCEPTED and not each.provider_id for each in receipts)
+    alarm = f"{nameless} of {len(receipts)} messages may or may not be taken: Mailjet gave them no id"
     return accepted(answer, receipts, alarm=alarm if nameless else None)
 
 
-def _receipt(
-    person: Recipient, state: DeliveryState, *, provider_id: str | None = None, reason: str | None = None
-) -> Receipt:
-    return Receipt(delivery_id=person.delivery_id, state=state, provider_id=provider_id, reason=reason)
+def _receipt(person: Recipient, result: Mapping[str, Any]) -> Receipt:
+    error = None if _took(result) else _first_error(result)
+    if error is not None and _status(error) < 500:
+        reason = plain(f"{error['ErrorCode']}: {error['ErrorMessage']}")
+        return Receipt(
+            delivery_id=person.delivery_id,
+            state=DeliveryState.REFUSED,
+            reason=reason,
+            again=_status(error) in (401, 403, 429),
+        )
+    provider_id = _id(_addressee(result).get("MessageID"))
+    return Receipt(delivery_id=person.delivery_id, state=DeliveryState.ACCEPTED, provider_id=provider_id)
 
 
 def _is_about(result: Mapping[str, Any], person: Recipient) -> bool:
-    """By our id where Mailjet repeats it, else by the address; a result with neither is taken on trust."""
-    custom = result.get("CustomID")
-    if isinstance(custom, str) and custom:
-        return custom == person.delivery_id
-    addressee = _addressee(result).get("Email")
-    return not isinstance(addressee, str) or addressee.lower() == _address(person.address).lower()
+    """A result without an address, such as an error, is taken on trust."""
+    told = _told_address(result)
+    return told is None or told == _address(person.address).lower()
+
+
+def _told_address(result: Mapping[str, Any]) -> str | None:
+    email = _addressee(result).get("Email")
+    return email.lower() if isinstance(email, str) else None
 
 
 def _addressee(result: Mapping[str, Any]) -> Mapping[str, Any]:
     to = result.get("To")
     return to[0] if isinstance(to, list) and to and isinstance(to[0], Mapping) else {}
-
-
-def _message_id(result: Mapping[str, Any]) -> str | None:
-    return _id(_addressee(result).get("MessageID"))
 
 
 def _id(value: Any) -> str | None:
@@ -306,10 +298,6 @@ def _first_error(result: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def _status(error: Mapping[str, Any]) -> int:
     status = error.get("StatusCode")
     return status if type(status) is int else 400
-
-
-def _words(error: Mapping[str, Any]) -> str:
-    return f"{error['ErrorCode']}: {error['ErrorMessage']}"
 
 
 def _complaint(body: Any) -> Complaint | None:

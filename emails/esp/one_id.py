@@ -12,9 +12,7 @@ def one_id(answer: HttpAnswer, request: Request, provider_id: str) -> Answer:
     return accepted(
         answer,
         [
-            Receipt(
-                delivery_id=person.delivery_id, state=DeliveryState.ACCEPTED, provider_id=provider_id
-            )
+            Receipt(delivery_id=person.delivery_id, state=DeliveryState.ACCEPTED, provider_id=provider_id)
             for person in request.recipients
         ],
     )

@@ -23,13 +23,13 @@ from emails.delivery import Answer, Capabilities, Found, Recipient, Request, Sea
 from emails.edition import MERGE_NAMES, Letter, Mailbox, Mailing, Newsletter
 from emails.esp.base import Ask, Bearer, HttpEsp
 from emails.esp.http import HttpAnswer, NoAnswer
-from emails.esp.links import addresses, check_links
+from emails.esp.links import addresses, check_links, plain
 from emails.esp.literal import Syntax, literal
 from emails.esp.one_id import one_id
 from emails.esp.reading import Complaint, Rules, accepted, is_success, json_of, read_failure
 from emails.esp.settings import EspSettings
-from emails.esp.splice import Hole, Splice, dump, inside
-from emails.message import edition_headers, unsubscribe_headers
+from emails.esp.splice import dump, inside
+from emails.message import edition_headers
 
 BASE_URL = "https://api.sendgrid.com"
 EU_URL = "https://api.eu.sendgrid.com"
@@ -42,7 +42,7 @@ CAPABILITIES = Capabilities(
         f"For a subuser of the European region set provider.base_url to {EU_URL}.",
         "Taken does not mean sent: an account under review drops messages later, and only its events say so.",
         "One id for all messages of a call; the ids of messages begin with it.",
-        "The Email Logs keep 30 days and give 1,000 messages a question; what they do not show proves nothing.",
+        "The Email Logs keep 30 days and give 1,000 messages a question; what they leave out proves nothing.",
         "Unverified: how soon the Email Logs know of a message, so we wait half an hour; and whether they "
         "answer for subusers of the European region.",
         "Unverified: the size limit of a call. We stay under 2 MB.",
@@ -58,6 +58,8 @@ LIMIT = 1000
 """Messages that one question to the logs gives at most."""
 ONE_BY_ONE = 20
 """Up to so many people are looked up each by their address."""
+CLOCKS = timedelta(minutes=5)
+"""How far our clock may be ahead of SendGrid's."""
 MAX_CALLS = 20
 """Calls whose batch is looked at before we give up."""
 
@@ -76,21 +78,15 @@ class SendGridDialect:
         List-ID that no header can hold.
         """
         check_links(mailing, recipients)
-        person_of = _personalization(mailing, key)
-        people: list[bytes] = []
-        for address, person in zip(addresses(recipients), recipients, strict=True):
-            values = {
-                "address": inside(address).encode(),
-                "delivery": inside(person.delivery_id).encode(),
-                "unsubscribe": person.unsubscribe_url.encode(),
-            }
-            people += (b"," if people else b"", *person_of.fill(values))
-        head, tail = _around(mailing.newsletter, mailing.letter, category(mailing.installation, mailing.edition))
+        people = _personalizations(mailing, key, addresses(recipients), recipients)
+        head, tail = _around(
+            mailing.newsletter, mailing.letter, category(mailing.installation, mailing.edition)
+        )
         return Request(
             method="POST",
             url=f"{self.base_url}/v3/mail/send",
             headers={"content-type": "application/json", "accept": "application/json"},
-            body=b"".join((head, *people, tail)),
+            body=b"".join((head, people.encode(), tail)),
             key=key,
             recipients=tuple(recipients),
         )
@@ -128,26 +124,39 @@ def category(installation: str, edition: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", f"weekbrief-{installation}-{edition}")[:255]
 
 
-def _personalization(mailing: Mailing, key: str) -> Splice:
-    """One recipient's part, with holes for the address, the delivery id and the unsubscribe link.
+def _personalizations(mailing: Mailing, key: str, to: Sequence[str], recipients: Sequence[Recipient]) -> str:
+    """Each recipient's part: to, headers, substitutions and custom arguments.
 
     All headers stand here and none at the top, as the specification does not say how the two combine.
     """
-    headers = {**edition_headers(mailing)}
-    link = Hole("unsubscribe")
-    if not mailing.notice:
-        headers |= unsubscribe_headers("https://example/")
-        del headers["List-Unsubscribe"]
+    ids = [person.delivery_id for person in recipients]
+    if not (plain(to) and plain(ids)):
+        to, ids = [*map(inside, to)], [*map(inside, ids)]
+    headers = dump(edition_headers(mailing))[:-1]
+    args = f'"custom_args":{dump(_arguments(mailing, key))[:-1]},"{ARGS}delivery":"'
+    if mailing.notice:
+        people = zip(to, ids, strict=True)
+        return ",".join(
+            [
+                f'{{"to":[{{"email":"{address}"}}],"headers":{headers}}},{args}{id_}"}}}}'
+                for address, id_ in people
+            ]
+        )
+    one_click = f'{headers},"List-Unsubscribe-Post":"List-Unsubscribe=One-Click","List-Unsubscribe":"<'
+    tag = f'"substitutions":{{{dump(MERGE_NAMES["unsubscribe"])}:"'
+    links = [person.unsubscribe_url for person in recipients]
+    return ",".join(
+        [
+            f'{{"to":[{{"email":"{address}"}}],"headers":{one_click}{link}>"}},{tag}{link}"}},{args}{id_}"}}}}'
+            for address, id_, link in zip(to, ids, links, strict=True)
+        ]
+    )
+
+
+def _arguments(mailing: Mailing, key: str) -> dict[str, str]:
+    """What comes back with each event of any of them."""
     ours = {"installation": mailing.installation, "edition": mailing.edition, "batch": key}
-    args = {f"{ARGS}{name}": value for name, value in {**mailing.tags, **ours}.items()}
-    parts: list[str | Hole] = ['{"to":[{"email":"', Hole("address"), f'"}}],"headers":{dump(headers)[:-1]}']
-    if not mailing.notice:
-        parts += (',"List-Unsubscribe":"<', link, '>"')
-    parts.append("}")
-    if not mailing.notice:
-        parts += (f',"substitutions":{{{dump(MERGE_NAMES["unsubscribe"])}:"', link, '"}')
-    parts += (f',"custom_args":{dump(args)[:-1]},"{ARGS}delivery":"', Hole("delivery"), '"}}')
-    return Splice(*parts)
+    return {f"{ARGS}{name}": value for name, value in {**mailing.tags, **ours}.items()}
 
 
 @lru_cache(maxsize=16)
@@ -183,9 +192,9 @@ def _mailbox(box: Mailbox) -> dict[str, str]:
 def _complaint(status: int, body: Any) -> Complaint | None:
     errors = body.get("errors") if isinstance(body, Mapping) else None
     first = errors[0] if isinstance(errors, list) and errors else None
-    message = first.get("message") if isinstance(first, Mapping) else None
-    if not isinstance(message, str):
+    if not isinstance(first, Mapping) or not isinstance(first.get("message"), str):
         return None
+    message = first["message"]
     return Complaint(code=_code(status, str(first.get("field") or ""), message), message=message)
 
 
@@ -215,7 +224,9 @@ class _Looking:
     """By call: was it the batch we look for?"""
 
     def found(self) -> Found:
-        deliveries = dict(zip(map(str.lower, addresses(self.sought.recipients)), self.sought.recipients, strict=True))
+        deliveries = dict(
+            zip(map(str.lower, addresses(self.sought.recipients)), self.sought.recipients, strict=True)
+        )
         for query in self._queries(list(deliveries)):
             messages = self._messages(query)
             if isinstance(messages, str):
@@ -236,24 +247,19 @@ class _Looking:
         if call not in self.ours:
             if len(self.ours) >= MAX_CALLS:
                 return "too many calls since then; look at the Email Logs in SendGrid's own pages"
-            batch = self._batch(message_id)
-            if isinstance(batch, NoAnswer):
-                return batch.error
-            self.ours[call] = batch == self.sought.key
+            body = self._detail(message_id)
+            if isinstance(body, str):
+                return body
+            args = body.get("custom_args")
+            self.ours[call] = isinstance(args, Mapping) and args.get(f"{ARGS}batch") == self.sought.key
         if self.ours[call]:
-            self.taken[delivery] = message_id
+            self.taken[delivery] = call
         return None
 
-    def _batch(self, message_id: str) -> str | None | NoAnswer:
-        """The batch that a message says it is of."""
+    def _detail(self, message_id: str) -> Mapping[str, Any] | str:
+        """All about one message, or why we do not know."""
         url = f"{self.base_url}/v3/logs/{quote(message_id, safe='')}"
-        answer = self.ask(Request(method="GET", url=url, headers=_JSON, body=b"", key=""))
-        body = _body(answer)
-        if isinstance(body, str):
-            return NoAnswer(reach=Reach.SOMETHING_LEFT, error=body)
-        args = body.get("custom_args")
-        batch = args.get(f"{ARGS}batch") if isinstance(args, Mapping) else None
-        return batch if isinstance(batch, str) else None
+        return _body(self.ask(Request(method="GET", url=url, headers=_JSON, body=b"", key="")))
 
     def _messages(self, query: str) -> list[Mapping[str, Any]] | str:
         """The messages that match, or why there is no list."""
@@ -275,8 +281,7 @@ class _Looking:
         return [each for each in messages if isinstance(each, Mapping)]
 
     def _queries(self, to: Sequence[str]) -> Iterator[str]:
-        """Nothing from before the hand-over, not even by a second: it would be proof of another letter."""
-        since = self.sought.since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        since = (self.sought.since - CLOCKS).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         label = category(self.sought.installation, self.sought.edition)
         common = f"sg_message_id_created_at >= TIMESTAMP \"{since}\" AND categories IN ('{label}')"
         if len(to) > ONE_BY_ONE:

@@ -54,7 +54,7 @@ def add(
     from subscribers.addresses import clean_name
 
     settings = settings_from(config)
-    person = _address(address)
+    person = parse_address(address)
     spoken = language or settings.newsletter.language
     with opened(settings) as store:
         consent = _consent(confirmed, source, date, spoken)
@@ -180,7 +180,8 @@ def remove(config: Path, address: str) -> int:
     return 0
 
 
-def _address(text: str) -> Address:
+def parse_address(text: str) -> Address:
+    """The address a person typed. Raises `click.BadParameter` saying what is wrong with it."""
     from subscribers.addresses import AddressError, normalise
 
     try:
@@ -190,7 +191,7 @@ def _address(text: str) -> Address:
 
 
 def _known(store: Store, address: str) -> Subscriber:
-    person = store.subscribers.by_key(_address(address).key)
+    person = store.subscribers.by_key(parse_address(address).key)
     if person is None:
         raise click.ClickException(f"nobody with the address {address} is known here")
     return person

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from pipeline.condense.language import Language
 from pipeline.condense.layout import Part
+from pipeline.condense.questions import MARK
 from pipeline.condense.sentences import Sentence, make_sentence
 from pipeline.condense.text_facts import PostFacts
 from pipeline.post import BlockKind, Post
 
 SHORTEST, LONGEST = 18, 165
 """Words of an example. A letter has 80 to 180 words in all."""
-MOST_PARTS = 8
+MOST_PARTS = 6
 MOST = 4_000
 """Candidates weighed per post."""
 
@@ -36,7 +37,12 @@ class ExampleCandidate:
     part: Part
     last: Part
     reasons: Mapping[str, float]
-    vocabulary: frozenset[str]
+    sentences: tuple[Sentence, ...]
+
+    @property
+    def vocabulary(self) -> frozenset[str]:
+        """All its words."""
+        return frozenset().union(*(sentence.words for sentence in self.sentences))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ def find_examples(
 ) -> list[ExampleCandidate]:
     """Passages that might be examples: runs of whole paragraphs, and pieces of long ones."""
     found: list[ExampleCandidate] = []
-    for run in _runs(parts):
+    for run in _runs(parts, each_alone=facts.interview):
         lines = [line for part in run for line in _lines(post, part, language)]
         for first, last, marked in _spans(lines):
             found.append(_candidate(lines, first, last, marked, facts))
@@ -66,16 +72,19 @@ def find_examples(
     return found
 
 
-def _runs(parts: Sequence[Part]) -> Iterator[list[Part]]:
-    """Neighbouring text blocks of one section."""
+def _runs(parts: Sequence[Part], *, each_alone: bool) -> Iterator[list[Part]]:
+    """Neighbouring text blocks of one section, or each alone where several people speak in turn.
+
+    A question marked for the reader is part of no example.
+    """
     run: list[Part] = []
     for part in parts:
-        if part.is_text and part.sentences and (not run or run[-1].section == part.section):
+        if part.is_text and part.sentences and not MARK.match(part.sentences[0].text):
+            if run and (each_alone or run[-1].section != part.section):
+                yield run
+                run = []
             run.append(part)
-        elif part.is_text and part.sentences:
-            yield run
-            run = [part]
-        elif run and part.block.kind in (BlockKind.HEADING, BlockKind.CODE):
+        elif run and (part.is_text or part.block.kind in (BlockKind.HEADING, BlockKind.CODE)):
             yield run
             run = []
     if run:
@@ -210,15 +219,14 @@ def _candidate(
         **_shape(passage),
         **_against(passage, facts),
     }
-    vocabulary = frozenset().union(*(line.sentence.words for line in lines))
     return ExampleCandidate(
         start=lines[0].sentence.start,
         end=lines[-1].sentence.end,
         words=words,
         part=lines[0].part,
         last=lines[-1].part,
-        reasons={name: round(value, 3) for name, value in reasons.items() if value},
-        vocabulary=vocabulary,
+        reasons={name: value for name, value in reasons.items() if value},
+        sentences=tuple(line.sentence for line in lines),
     )
 
 
@@ -305,7 +313,7 @@ def _against(passage: _Passage, facts: PostFacts) -> dict[str, float]:
         "general": passage.share("general"),
         "we": passage.share("we"),
         "question": passage.share("question"),
-        "starts_advice": "advice" in lines[0].flags and "past" not in lines[0].flags,
+        "starts_advice": "advice" in lines[0].flags and not lines[0].flags & {"past", "cue", "scene"},
         "starts_asking": "question" in lines[0].flags and "speech" not in lines[0].flags,
         "nobody": passage.share("person") < 0.2 and passage.share("first") < 0.2 and not_you,
         "supposing": 0.0 if passage.has("scene") or passage.has("cue") else passage.share("supposing"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from pipeline.condense.language import Language
+from pipeline.condense.language import Language, Words
+from pipeline.condense.questions import is_open
 from pipeline.condense.themes import likeness
 from pipeline.post import Post, Quote
 
@@ -14,7 +15,12 @@ LONGEST_QUESTION, LONGEST_EXAMPLE = 30, 140
 NEAR = 0.6
 """Likeness (0-1) from which two questions count as one and the same."""
 
-_NAME = re.compile(r"(?<![.!?…:\"“«„\n] )(?<!^)\b[A-ZÀ-Þ][\wà-ÿ]+(?: [A-ZÀ-Þ][\wà-ÿ]+)+")
+_CAPITAL = r"[A-ZÀ-Þ][\wà-ÿ]+"
+_BETWEEN = r"(?: (?:de|den|der|van|von|zu|du|la|le|del|da|di|y))*"
+_NOT_FIRST = r"(?<![.!?…:\"“”«»„‘’\n] )(?<![\"“«„‘'(¿¡\n])(?<!^)\b"
+_NAME = re.compile(rf"{_NOT_FIRST}{_CAPITAL}(?:{_BETWEEN} {_CAPITAL})*")
+_FULL_NAME = re.compile(rf"{_NOT_FIRST}{_CAPITAL}(?:{_BETWEEN} {_CAPITAL})+")
+"""German writes every noun with a capital: there only a full name is one."""
 
 
 def find_findings(
@@ -27,14 +33,15 @@ def find_findings(
         found += _of_question(question, language, sent)
     if example is not None:
         found += _of_quote("example", example, language)
-        found += _of_example(post, example)
+        found += _of_example(post, example, language)
     return tuple(found)
 
 
 def _of_quote(name: str, quote: Quote, language: Language) -> list[str]:
     lower = quote.text.lower().replace("’", "'")
     found = []
-    if words := _first(language.time_bound_patterns.pattern, lower):
+    bound = language.time_bound_patterns.pattern
+    if words := _first(bound, lower, but=language.today_words if name == "question" else None):
         found.append(f"{name}: “{words}” is bound to a time; it may be wrong when the letter arrives")
     if words := _first(language.inside_patterns.pattern, lower):
         found.append(f"{name}: “{words}” makes sense only inside the post")
@@ -52,7 +59,7 @@ def _of_question(question: Quote, language: Language, sent: Sequence[str]) -> li
     found = []
     if language.two_questions_patterns.found(lower):
         found.append("question: it asks two things")
-    if language.closed_patterns.found(lower):
+    if not is_open(lower, language) and language.closed_patterns.found(lower):
         found.append("question: it can be answered with yes or no")
     near = max(sent, key=lambda earlier: likeness(question.text, earlier, language), default=None)
     if near is not None and likeness(question.text, near, language) >= NEAR:
@@ -60,15 +67,19 @@ def _of_question(question: Quote, language: Language, sent: Sequence[str]) -> li
     return found
 
 
-def _of_example(post: Post, example: Quote) -> list[str]:
-    names = []
-    for match in _NAME.finditer(example.text):
-        before = post.text[: example.start]
-        if match.group() not in names and match.group() in before:
-            names.append(match.group())
-    return [f"example: “{name}” is introduced earlier in the post, not here" for name in names[:3]]
+def _of_example(post: Post, example: Quote, language: Language) -> list[str]:
+    """Names that the post has introduced before the example; alone, it does not say who they are."""
+    before = post.text[: example.start]
+    pattern = _FULL_NAME if language.code == "de" else _NAME
+    names = dict.fromkeys(match.group() for match in pattern.finditer(example.text))
+    known = [name for name in names if name in before]
+    return [f"example: “{name}” is introduced earlier in the post, not here" for name in known[:3]]
 
 
-def _first(pattern: re.Pattern[str] | None, lower: str) -> str:
-    match = pattern.search(lower) if pattern is not None else None
-    return match.group().strip() if match else ""
+def _first(pattern: re.Pattern[str] | None, lower: str, but: Words | None = None) -> str:
+    """The first match; a question's "today" is the reader's own day, so its words may be passed over."""
+    for match in pattern.finditer(lower) if pattern is not None else ():
+        words = match.group().strip()
+        if but is None or not but.found(frozenset({words}), words):
+            return words
+    return ""

@@ -71,6 +71,8 @@ class Language:
     code: str
     name: str
     abbreviations: frozenset[str]
+    ordinal_words: frozenset[str]
+    """Words that follow an ordinal number written with a full stop: German `3. Januar`."""
     second_person: Words
     second_person_patterns: Patterns
     second_person_cased_patterns: Patterns
@@ -121,6 +123,7 @@ class Language:
     general_patterns: Patterns
     technical_words: Words
     time_bound_patterns: Patterns
+    today_words: Words
     inside_patterns: Patterns
     two_questions_patterns: Patterns
     closed_patterns: Patterns
@@ -129,7 +132,7 @@ class Language:
     stop_words: frozenset[str]
 
 
-_OPTIONAL = {"past_patterns", "second_person_patterns", "second_person_cased_patterns"}
+_OPTIONAL = {"ordinal_words", "past_patterns", "second_person_patterns", "second_person_cased_patterns"}
 
 
 @cache
@@ -182,7 +185,7 @@ def _build(file: str, name: str, value: Any) -> object:
         return {entry.lower(): group[0].lower() for group in value for entry in group}
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
         raise BadLanguageFile(f"{file}: `{name}` must be a list of words")
-    if name in {"abbreviations", "stop_words"}:
+    if name in {"abbreviations", "ordinal_words", "stop_words"}:
         return frozenset(entry.lower() for entry in value)
     if name == "example_markers":
         return _markers(value)

@@ -64,7 +64,7 @@ def lay_out(post: Post, language: Language) -> tuple[Part, ...]:
 
 def _some(text: str, start: int, end: int, language: Language, most: int) -> tuple[Sentence, ...]:
     found = []
-    for sentence in sentences(text, start, end, language.abbreviations):
+    for sentence in sentences(text, start, end, language.abbreviations, language.ordinal_words):
         found.append(sentence)
         if len(found) >= most:
             break

@@ -219,14 +219,7 @@ class _Reader:
         }
 
     def _is_open(self) -> bool:
-        """True when an asking word opens the question, if need be after a preposition or `and`."""
-        first = re.findall(r"[^\W_]+(?:'[^\W_]+)?", self._lower)[:3]
-        head = " ".join(first)
-        return any(self.language.open_words.found(frozenset({word}), head) for word in first[:2]) or bool(
-            len(first) > 2
-            and self.language.open_words.found(frozenset({first[2]}), head)
-            and len(first[0]) <= 3
-        )
+        return is_open(self._lower, self.language)
 
     def _place(self) -> dict[str, float]:
         part, total = self.part, max(1, len(self.parts))
@@ -347,6 +340,14 @@ class _Reader:
             and place[1].text.endswith("?")
             and self._speaks_to_reader(place[1])
         )
+
+
+def is_open(lower: str, language: Language) -> bool:
+    """True when an asking word opens a question (in lower case), if need be after a preposition or `and`."""
+    first = re.findall(r"[^\W_]+(?:'[^\W_]+)?", lower)[:3]
+    head = " ".join(first)
+    asking = [language.open_words.found(frozenset({word}), head) for word in first]
+    return any(asking[:2]) or (len(first) > 2 and asking[2] and len(first[0]) <= 3)
 
 
 def _open_quote(text: str) -> bool:

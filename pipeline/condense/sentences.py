@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_END = re.compile(r"[.!?…]+[\"'”’»›)\]*]*|[ ]?[?!]+[\"'”’»›)\]]*|\n")
+_END = re.compile(r" ?[?!]+ ?»|[.!?…]+[\"'”’»›“)\]*]*| ?[?!]+[\"'”’»›“)\]]*|\n")
 _TOKEN = re.compile(r"[^\W_]+(?:['’.][^\W_]+)*")
 _WORD_BEFORE = re.compile(r"([^\s(\[\"“‘«]+)\Z")
 _OPENERS = "\"'“‘«‹(¿¡[—–-•→*"
@@ -40,16 +40,19 @@ def make_sentence(text: str, start: int, end: int) -> Sentence:
     return Sentence(start, start + len(stripped), stripped, lower, frozenset(words), len(tokens))
 
 
-def sentences(text: str, start: int, end: int, abbreviations: frozenset[str]) -> Iterator[Sentence]:
+def sentences(
+    text: str, start: int, end: int, abbreviations: frozenset[str], ordinals: frozenset[str] = frozenset()
+) -> Iterator[Sentence]:
     """The sentences of `text[start:end]`, in order.
 
-    A full stop ends none after an abbreviation, an initial or an ordinal number, nor before a small letter; a
+    A full stop ends none after one of `abbreviations`, an initial, or a number before one of `ordinals` (German
+    `3. Januar`), nor before a small letter; a
     question or exclamation mark inside quotes ends none when the sentence goes on (`“Why?” she asked`).
     """
     piece = text[start:end]
     begin = 0
     for match in _END.finditer(piece):
-        if match.start() < begin or not _ends_here(piece, begin, match, abbreviations):
+        if match.start() < begin or not _ends_here(piece, begin, match, abbreviations, ordinals):
             continue
         if piece[begin : match.end()].strip():
             yield make_sentence(text, start + begin, start + match.end())
@@ -58,26 +61,27 @@ def sentences(text: str, start: int, end: int, abbreviations: frozenset[str]) ->
         yield make_sentence(text, start + begin, end)
 
 
-def _ends_here(piece: str, begin: int, match: re.Match[str], abbreviations: frozenset[str]) -> bool:
+def _ends_here(
+    piece: str, begin: int, match: re.Match[str], abbreviations: frozenset[str], ordinals: frozenset[str]
+) -> bool:
     mark = match.group()
     if mark == "\n":
         return True
-    rest = piece[match.end() : match.end() + 12]
+    rest = piece[match.end() : match.end() + 24]
     if rest and not rest[0].isspace():
         return rest[0] in _OPENERS and mark.strip()[0] in "?!"
     follows = rest.lstrip()
     if not follows:
         return True
     first = follows.lstrip("".join(_OPENERS))[:1] or follows[0]
-    closes_quote = mark.rstrip(")]*")[-1:] in "\"'”’»›"
+    closes_quote = mark.rstrip(")]*")[-1:] in "\"'”’»›“"
     if first.islower():
         if closes_quote or ")" in mark or mark.strip().startswith((".", "…")):
             return False
         return mark.strip().startswith(("?", "!")) and not _inside_quote(piece[begin : match.start()])
-    if mark.startswith(".") and len(mark.rstrip("\"'”’»›)]*")) == 1:
-        return not _is_abbreviation(
-            piece[max(begin, match.start() - 24) : match.start()], abbreviations, first
-        )
+    if mark.startswith(".") and len(mark.rstrip("\"'”’»›“)]*")) == 1:
+        before = piece[max(begin, match.start() - 24) : match.start()]
+        return not (_is_abbreviation(before, abbreviations) or _is_ordinal(before, follows, ordinals))
     return True
 
 
@@ -85,13 +89,17 @@ def _inside_quote(text: str) -> bool:
     return text.count("“") > text.count("”") or text.count("«") > text.count("»") or text.count('"') % 2 == 1
 
 
-def _is_abbreviation(before: str, abbreviations: frozenset[str], first: str) -> bool:
+def _is_abbreviation(before: str, abbreviations: frozenset[str]) -> bool:
     found = _WORD_BEFORE.search(before)
     if found is None:
         return False
     word = found.group(1).lower()
     if word in abbreviations or word.rstrip(".") in abbreviations:
         return True
-    if len(word) == 1 and word.isalpha() and word not in "iyàóu":
-        return True
-    return word.isdigit() and len(word) <= 2 and not first.isupper()
+    return len(word) == 1 and found.group(1).isupper() and word not in "iyàóu"
+
+
+def _is_ordinal(before: str, follows: str, ordinals: frozenset[str]) -> bool:
+    number = re.search(r"(?<!\d)\d{1,2}\Z", before)
+    following = re.match(r"\w+", follows)
+    return number is not None and following is not None and following.group().lower() in ordinals

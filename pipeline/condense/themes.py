@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
-from pipeline.condense.language import Language
+from pipeline.condense.language import Language, load_language
 
 
 def likeness(one: str, other: str, language: Language) -> float:
@@ -16,13 +17,19 @@ def likeness(one: str, other: str, language: Language) -> float:
 
 
 def themes(text: str, language: Language) -> frozenset[str]:
-    """What a question is about: its meaningful words by their stems, or by their group of synonyms."""
-    found = set()
-    for word in re.findall(r"[^\W\d_]+", text.lower()):
-        beginnings = (language.synonyms.get(f"{word[:n]}*") for n in range(len(word), 2, -1))
-        group = language.synonyms.get(word) or next((name for name in beginnings if name), None)
-        if group:
-            found.add(group)
-        elif len(word) >= 4 and word not in language.stop_words:
-            found.add(word[:5])
-    return frozenset(found)
+    """What a text is about: its meaningful words by their stems, or by their group of synonyms."""
+    found = (_theme(word, language.code) for word in re.findall(r"[^\W\d_]+", text.lower()))
+    return frozenset(theme for theme in found if theme)
+
+
+@lru_cache(maxsize=50_000)
+def _theme(word: str, code: str) -> str:
+    """The group or stem of a word; empty for a word that carries no theme."""
+    language = load_language(code)
+    if language is None:
+        return ""
+    beginnings = (language.synonyms.get(f"{word[:n]}*") for n in range(len(word), 2, -1))
+    group = language.synonyms.get(word) or next((name for name in beginnings if name), None)
+    if group:
+        return group
+    return word[:5] if len(word) >= 4 and word not in language.stop_words else ""

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
+from pipeline.store.doubts import Doubts
 from pipeline.store.editions import Editions
 from pipeline.store.engine import open_engine
 from pipeline.store.installation import Installation, Installations
@@ -27,6 +28,7 @@ class Store:
     installations: Installations
     subscribers: Subscribers
     editions: Editions
+    doubts: Doubts
 
     def ledger(self, edition_id: int, *, epoch: int, provider: str) -> Ledger:
         return Ledger(self.engine, edition_id=edition_id, epoch=epoch, provider=provider)
@@ -57,4 +59,5 @@ def open_store(storage: str, *, now: datetime) -> Store:
         installations=installations,
         subscribers=Subscribers(engine),
         editions=Editions(engine),
+        doubts=Doubts(engine),
     )

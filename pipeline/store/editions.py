@@ -19,6 +19,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    or_,
     select,
     true,
     update,
@@ -69,8 +70,11 @@ class Editions:
     def covered(self) -> frozenset[str]:
         """Keys of the posts that an edition was made from."""
         with self._readers.connect() as connection:
+            begun = tables.edition.c.started_at.is_not(None)
             rows = connection.execute(
-                select(tables.edition.c.post_key).where(tables.edition.c.state != EditionState.CANCELLED)
+                select(tables.edition.c.post_key).where(
+                    or_(tables.edition.c.state != EditionState.CANCELLED, begun)
+                )
             )
             return frozenset(rows.scalars())
 
@@ -145,11 +149,12 @@ class Editions:
             )
         return self.of_slot(slot.key)
 
-    def freeze(self, edition: Edition, *, provider: str, now: datetime) -> int:
+    def freeze(self, edition: Edition, *, provider: str, now: datetime, shuffled: bool = False) -> int:
         """Freeze the audience: every active subscriber without a suppression, one row each.
 
         All rows, the count and the new state are one transaction: after a death there is either no
-        audience or the whole of it. Gives the number of recipients. Safe to call again.
+        audience or the whole of it. Gives the number of recipients. Safe to call again. `shuffled` gives each
+        edition an order of its own, so that it is not always the same people who wait for tomorrow.
         """
         with self._engine.begin() as connection:
             state = connection.execute(
@@ -157,7 +162,7 @@ class Editions:
             ).scalar_one()
             if state not in (EditionState.APPROVED, EditionState.FREEZING):
                 return _frozen_count(connection, edition.id)
-            connection.execute(_audience_rows(connection, edition.id))
+            connection.execute(_audience_rows(connection, edition.id, shuffled=shuffled))
             count = _frozen_count(connection, edition.id)
             connection.execute(
                 update(tables.edition)
@@ -186,21 +191,35 @@ class Editions:
                 update(tables.edition).where(tables.edition.c.id == edition.id).values(hold_reason=reason)
             )
 
+    def pause(self, edition: Edition, *, who: str, now: datetime) -> bool:
+        """As `hold`, in a person's name. False when the edition is over."""
+        return self._steer(edition, "pause", who=who, now=now, hold_reason=f"paused by {who}")
+
+    def cancel(self, edition: Edition, *, who: str, now: datetime) -> bool:
+        """Send to nobody more, for good. What was sent stays recorded. False when the edition is over."""
+        return self._steer(edition, "cancel", who=who, now=now, state=EditionState.CANCELLED, finished_at=now)
+
     def resume(self, edition: Edition, *, who: str, now: datetime) -> bool:
         """Lift a hold, or let an edition go that is too late to go by itself. False when it is over."""
+        lifted = self._steer(edition, "resume", who=who, now=now, hold_reason=None, resumed_at=now)
+        if lifted:
+            with self._engine.begin() as connection:
+                connection.execute(
+                    update(tables.batch).where(tables.batch.c.edition_id == edition.id).values(deaths=0)
+                )
+        return lifted
+
+    def _steer(self, edition: Edition, what: str, *, who: str, now: datetime, **values: object) -> bool:
         closed = (EditionState.FINISHED, EditionState.CANCELLED)
         with self._engine.begin() as connection:
             changed = connection.execute(
                 update(tables.edition)
                 .where(tables.edition.c.id == edition.id, tables.edition.c.state.not_in(closed))
-                .values(hold_reason=None, resumed_at=now)
+                .values(**values)
             ).rowcount
             if changed:
                 connection.execute(
-                    update(tables.batch).where(tables.batch.c.edition_id == edition.id).values(deaths=0)
-                )
-                connection.execute(
-                    insert(tables.decision).values(at=now, who=who, what="resume", edition_id=edition.id)
+                    insert(tables.decision).values(at=now, who=who, what=what, edition_id=edition.id)
                 )
             return changed == 1
 
@@ -269,7 +288,7 @@ def _take_slot(connection: Connection, slot: Slot, *, state: str, note: str) -> 
     )
 
 
-def _audience_rows(connection: Connection, edition_id: int) -> Insert:
+def _audience_rows(connection: Connection, edition_id: int, *, shuffled: bool) -> Insert:
     """INSERT … SELECT of the audience. The delivery id holds at least 128 random bits."""
     subscriber, suppression = tables.subscriber, tables.suppression
     if is_sqlite(connection):
@@ -278,10 +297,16 @@ def _audience_rows(connection: Connection, edition_id: int) -> Insert:
         uuid = func.gen_random_uuid().cast(Text)
         other = func.gen_random_uuid().cast(Text)
         random_id = func.substr(func.replace(uuid.concat(other), "-", ""), 1, 40)
+    own_order = [_spread(subscriber.c.id, edition_id)] if shuffled else []
+    order = [*own_order, subscriber.c.id]
     chosen = (
         select(
             literal(edition_id),
-            func.row_number().over(order_by=subscriber.c.id),
+            func.row_number().over(
+                order_by=[_spread(subscriber.c.id, edition_id), subscriber.c.id]
+                if shuffled
+                else subscriber.c.id
+            ),
             subscriber.c.id,
             random_id,
             subscriber.c.address,
@@ -307,6 +332,11 @@ def _audience_rows(connection: Connection, edition_id: int) -> Insert:
         "state",
     ]
     return insert(tables.delivery).from_select(names, chosen)
+
+
+def _spread(number: ColumnElement[int], edition_id: int) -> ColumnElement[int]:
+    """An order that is another one for each edition and the same on every database."""
+    return (number * 2_654_435_761 + edition_id * 40_503) % 1_000_003
 
 
 def _frozen_count(connection: Connection, edition_id: int) -> int:

@@ -45,6 +45,33 @@ class Installations:
                 raise StorageError("storage: the installation row could not be written")
             return found
 
+    def read(self) -> Installation:
+        """The row as it is now."""
+        with self._engine.begin() as connection:
+            found = _read(connection)
+        if found is None:
+            raise StorageError("storage: the installation row is gone")
+        return found
+
+    def adopt_machine(self, fingerprint: str) -> bool:
+        """Remember which machine sends; False when another one did before."""
+        with self._engine.begin() as connection:
+            known = connection.execute(select(tables.installation.c.machine_fingerprint)).scalar_one()
+            if known is None:
+                connection.execute(update(tables.installation).values(machine_fingerprint=fingerprint))
+            return known in (None, fingerprint)
+
+    def release(self, *, who: str, machine: str | None, now: datetime) -> int:
+        """A person says that this database on this machine is the one that sends. Gives its ledger step."""
+        with self._engine.begin() as connection:
+            seq: int = connection.execute(
+                update(tables.installation)
+                .values(hold_reason=None, machine_fingerprint=machine, last_examined=now)
+                .returning(tables.installation.c.ledger_seq)
+            ).scalar_one()
+            connection.execute(insert(tables.decision).values(at=now, who=who, what="release"))
+            return seq
+
     def adopt_secret(self, fingerprint: str) -> None:
         """Remember which secret signs our links. Raises `StorageError` when it has changed: every
         unsubscribe link in every letter ever sent would stop working."""

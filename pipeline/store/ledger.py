@@ -17,12 +17,13 @@ from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, insert,
 from emails.delivery import Answer, AnswerClass, BatchState, DeliveryState, EditionState, Receipt
 from pipeline.store import tables
 from pipeline.store.editions import LedgerMismatch
-from pipeline.store.engine import readers
+from pipeline.store.engine import insert_new, readers
 
 _person, _batch, _attempt = tables.delivery.c, tables.batch.c, tables.attempt.c
 
 NOBODY_LEFT = "everyone in it left before it was handed over"
 TAKEN_OVER = "another sender took over; this one stops"
+PROVEN = "found in the provider's records"
 DIED = "the sender stopped before the answer was recorded"
 
 
@@ -184,6 +185,7 @@ class Ledger:
         now: datetime,
         key_expires_at: datetime | None,
         doubt_limit: int,
+        gate_opens: datetime,
     ) -> Intent | Left:
         """Commit the intent to hand these people over (T1), or learn who left meanwhile.
 
@@ -219,9 +221,12 @@ class Ledger:
             if moved != len(people):
                 connection.rollback()
                 return Left(ordinals=frozenset())
+            self._keep_gate(connection, gate_opens)
             return self._begin_attempt(connection, row, people, now, seq)
 
-    def reclaim(self, batch: Batch, people: Sequence[Person], *, now: datetime) -> Intent:
+    def reclaim(
+        self, batch: Batch, people: Sequence[Person], *, now: datetime, gate_opens: datetime
+    ) -> Intent:
         """Hand a batch in doubt over again: same key, same bytes (R3a). Raises `LostLease`,
         `EditionStopped`."""
         with self._engine.begin() as connection:
@@ -229,6 +234,7 @@ class Ledger:
             self._may_send(connection)
             values = {"state": BatchState.SUBMITTING, "last_submit_at": now, "not_before": None}
             row = self._change(connection, batch, values, was=BatchState.UNCERTAIN)
+            self._keep_gate(connection, gate_opens)
             return self._begin_attempt(connection, row, people, now, seq, again=True)
 
     def record(
@@ -251,6 +257,66 @@ class Ledger:
                 )
             )
             return self._settle(connection, intent, answer, not_before)
+
+    def gate_opens(self) -> datetime | None:
+        """When the provider may be called again, as the last run left it."""
+        with self._readers.connect() as connection:
+            moment: datetime | None = connection.execute(
+                select(tables.gate.c.opens).where(tables.gate.c.provider == self._provider)
+            ).scalar_one_or_none()
+            return moment
+
+    def handed_over_since(self, moment: datetime) -> int:
+        """How many people this provider was handed since then, in whatever edition."""
+        taken = (BatchState.SUBMITTING, BatchState.UNCERTAIN, BatchState.ACCEPTED, BatchState.WRITTEN_OFF)
+        with self._readers.connect() as connection:
+            people: int = connection.execute(
+                select(func.coalesce(func.sum(_batch.size), 0))
+                .where(_batch.provider == self._provider, _batch.last_submit_at >= moment)
+                .where(_batch.state.in_(taken))
+            ).scalar_one()
+            return people
+
+    def prove(self, batch: Batch, taken: Mapping[str, str | None]) -> Batch | None:
+        """Accept those of a batch in doubt that the provider has (delivery id → its id). Gives the batch
+        while someone in it is still in doubt."""
+        with self._engine.begin() as connection:
+            self._own(connection)
+            for delivery_id, provider_id in taken.items():
+                connection.execute(
+                    update(tables.delivery)
+                    .where(_person.edition_id == self._edition_id, _person.batch_id == batch.id)
+                    .where(_person.delivery_id == delivery_id)
+                    .where(_person.state == DeliveryState.SUBMITTED)
+                    .values(state=DeliveryState.ACCEPTED, provider_id=provider_id)
+                )
+            left = connection.execute(
+                select(func.count())
+                .select_from(tables.delivery)
+                .where(_person.edition_id == self._edition_id, _person.batch_id == batch.id)
+                .where(_person.state == DeliveryState.SUBMITTED)
+            ).scalar_one()
+            if left:
+                return batch
+            self._change(
+                connection, batch, {"state": BatchState.ACCEPTED, "reason": PROVEN}, was=BatchState.UNCERTAIN
+            )
+            return None
+
+    def evidence(self, people: Mapping[str, str | None]) -> int:
+        """The provider has these deliveries (delivery id → its id) though this ledger never handed them over:
+        they count as accepted. Gives how many were still pending."""
+        with self._engine.begin() as connection:
+            self._own(connection)
+            return sum(
+                connection.execute(
+                    update(tables.delivery)
+                    .where(_person.edition_id == self._edition_id, _person.delivery_id == delivery_id)
+                    .where(_person.state == DeliveryState.PENDING)
+                    .values(state=DeliveryState.ACCEPTED, provider_id=provider_id, reason=PROVEN)
+                ).rowcount
+                for delivery_id, provider_id in people.items()
+            )
 
     def write_off(self, batch: Batch, *, reason: str) -> None:
         """Give a batch in doubt up: its people are `unconfirmed` and listed (at most once)."""
@@ -357,6 +423,14 @@ class Ledger:
         if seq is None:
             raise LostLease(TAKEN_OVER)
         return seq
+
+    def _keep_gate(self, connection: Connection, opens: datetime) -> None:
+        gate = tables.gate.c
+        moved = connection.execute(
+            update(tables.gate).where(gate.provider == self._provider).values(opens=opens)
+        ).rowcount
+        if not moved:
+            insert_new(connection, tables.gate, {"provider": self._provider, "opens": opens})
 
     def _may_send(self, connection: Connection) -> None:
         edition = tables.edition.c

@@ -245,8 +245,8 @@ event = Table(
 gate = Table(
     "gate",
     metadata,
-    Column("name", String(64), primary_key=True),
-    Column("next_at", BigInteger, nullable=False, server_default="0"),
+    Column("provider", String(32), primary_key=True),
+    Column("opens", Instant, nullable=False),
 )
 
 decision = Table(

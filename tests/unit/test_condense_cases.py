@@ -31,7 +31,10 @@ def each(key: str) -> list[tuple[str, str]]:
 
 def each_trap() -> list[tuple[str, str, str]]:
     return [
-        (code, trap, text) for code in known_languages() for trap, texts in load(code)["bad"].items() for text in texts
+        (code, trap, text)
+        for code in known_languages()
+        for trap, texts in load(code)["bad"].items()
+        for text in texts
     ]
 
 

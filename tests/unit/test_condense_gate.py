@@ -19,7 +19,10 @@ def quote(text: str) -> Quote:
     return Quote(text=text, start=start, end=start + len(text))
 
 
-QUESTION, EXAMPLE = quote("Wat heb jij vandaag nodig om tot rust te komen?"), quote("Gisteren zat ik op de trap.")
+QUESTION, EXAMPLE = (
+    quote("Wat heb jij vandaag nodig om tot rust te komen?"),
+    quote("Gisteren zat ik op de trap."),
+)
 
 
 def test_two_cited_spans_make_a_brief():
@@ -55,7 +58,8 @@ def test_a_quote_outside_the_text_cannot_be_built(start, end):
 
 
 def test_the_editors_words_in_front_matter_win_and_are_cited_when_they_stand_in_the_post():
-    raw = f"---\nquestion: Wat heb jij vandaag nodig om   tot rust te komen?\n---\nWaar ben jij bang voor?\n\n{TEXT}"
+    head = "---\nquestion: Wat heb jij vandaag nodig om   tot rust te komen?\n---\nWaar ben jij bang voor?"
+    raw = f"{head}\n\n{TEXT}"
     found = condense(read_post(raw.encode(), name="a.md", language="nl"))
     assert found.question is not None
     assert found.question.text == QUESTION.text

@@ -38,7 +38,10 @@ def test_an_ordinary_post_gives_both():
     [
         ("a heading", f"## {GOOD}\n\n{SCENE}\n"),
         ("the title", f"# {GOOD}\n\n{SCENE}\n"),
-        ("an FAQ under its heading", f"{SCENE}\n\n## Veelgestelde vragen\n\n{GOOD}\n\nDat verschilt per mens.\n"),
+        (
+            "an FAQ under its heading",
+            f"{SCENE}\n\n## Veelgestelde vragen\n\n{GOOD}\n\nDat verschilt per mens.\n",
+        ),
         ("a question in an FAQ's summary", f"{SCENE}\n\n<details><summary>{GOOD}</summary>Rust.</details>\n"),
         ("the sign-up box", f"{SCENE}\n\n{GOOD} Schrijf je in voor de nieuwsbrief.\n"),
         ("a form", f"{SCENE}\n\n<form><p>{GOOD}</p><input></form>\n"),
@@ -50,7 +53,10 @@ def test_an_ordinary_post_gives_both():
         ("a line of dialogue", f"{SCENE}\n\n“{GOOD}” vroeg mijn dochter.\n"),
         ("a request for comments", f"{SCENE}\n\nWat vind jij? Laat het weten in de reacties.\n"),
         ("a call to action", f"{SCENE}\n\nWil jij leren rusten? Meld je aan voor de training.\n"),
-        ("a question the next sentence answers", f"{SCENE}\n\nWaarom is rust zo moeilijk? Omdat we haast hebben.\n"),
+        (
+            "a question the next sentence answers",
+            f"{SCENE}\n\nWaarom is rust zo moeilijk? Omdat we haast hebben.\n",
+        ),
     ],
 )
 def test_trap(trap, text):
@@ -61,7 +67,9 @@ def test_trap(trap, text):
 
 def test_an_faq_without_a_heading_is_seen_by_its_shape():
     answers = "Dat is voor iedereen anders, maar het begint met aandacht voor wat er nu al is."
-    faq = "\n\n".join(f"{question} {answers}" for question in (GOOD, OTHER, "Waar voel jij je het meest thuis?"))
+    faq = "\n\n".join(
+        f"{question} {answers}" for question in (GOOD, OTHER, "Waar voel jij je het meest thuis?")
+    )
     assert of(f"{SCENE}\n\n{faq}\n").question is None
 
 
@@ -110,7 +118,9 @@ def test_question_and_example_come_from_the_same_section():
         ("Rust", GOOD, SCENE),
         ("Loslaten", OTHER, SCENE.replace("jas", "pyjama").replace("trap", "bank")),
     ]
-    text = "\n\n".join(f"## {name}\n\nVoorbeeld: {scene}\n\n💡 {question}" for name, question, scene in sections)
+    text = "\n\n".join(
+        f"## {name}\n\nVoorbeeld: {scene}\n\n💡 {question}" for name, question, scene in sections
+    )
     found = of(text)
     assert found.question is not None
     assert found.example is not None

@@ -43,9 +43,9 @@ def upgrade() -> None:
 
     op.create_table(
         "gate",
-        sa.Column("name", sa.String(length=64), nullable=False),
-        sa.Column("next_at", sa.BigInteger(), server_default="0", nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_gate")),
+        sa.Column("provider", sa.String(length=32), nullable=False),
+        sa.Column("opens", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("provider", name=op.f("pk_gate")),
     )
     op.create_table(
         "installation",

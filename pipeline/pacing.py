@@ -1,0 +1,53 @@
+"""The pace of calls: spread evenly, slowed by the provider's own word, and remembered across runs."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from threading import Lock
+
+RECOVERY = 1.05
+"""How much faster each accepted call lets us go again after the provider slowed us down."""
+SLOWEST = 0.05
+"""A provider that says "too fast" at a twentieth of the pace has another problem than our pace."""
+
+
+class Gate:
+    """One door for all workers (virtual scheduling, as in ATM's GCRA): each call takes the next free moment.
+
+    `rate` is calls a second, None for no limit of ours. `opens` is the moment an earlier run was told to
+    wait for.
+    """
+
+    def __init__(self, rate: float | None, *, now: datetime, opens: datetime | None = None) -> None:
+        self._rate = rate
+        self._share = 1.0
+        self._next = max(now, opens) if opens else now
+        self._lock = Lock()
+
+    def reserve(self, now: datetime) -> datetime:
+        """Take the next free moment: the caller's call may leave then."""
+        with self._lock:
+            mine = max(now, self._next)
+            self._next = mine + self._step()
+            return mine
+
+    def told_to_wait(self, until: datetime) -> None:
+        """The provider said "not before": nobody calls before, and all go more slowly for a while."""
+        with self._lock:
+            if until > self._next:
+                self._next = until
+            self._share = max(SLOWEST, self._share / 2)
+
+    def accepted(self) -> None:
+        """A call went through: go a little faster again, up to the full rate."""
+        with self._lock:
+            self._share = min(1.0, self._share * RECOVERY)
+
+    @property
+    def opens(self) -> datetime:
+        """The next free moment."""
+        with self._lock:
+            return self._next
+
+    def _step(self) -> timedelta:
+        return timedelta(seconds=1 / (self._rate * self._share)) if self._rate else timedelta()

@@ -1,0 +1,94 @@
+"""One post from a web address, over a real loopback server."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from pipeline.reading import Unreadable
+from pipeline.sources import page
+from pipeline.sources.page import read_page
+
+PAGES = {
+    "/rust": (
+        200,
+        "text/html",
+        b"<html lang='nl'><body><article><h1>Rust</h1><p>Tekst.</p></article></body></html>",
+    ),
+    "/rust.md": (200, "text/plain", b"# Rust\n\nTekst.\n"),
+    "/plain": (200, "text/plain", b"Gewone tekst."),
+    "/empty": (200, "text/html", b""),
+    "/broken": (500, "text/html", b"oops"),
+}
+
+
+@pytest.fixture
+def site():
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/moved":
+                self.send_response(302)
+                self.send_header("location", "/rust")
+                self.send_header("content-length", "0")
+                self.end_headers()
+                return
+            if self.path == "/loop":
+                self.send_response(302)
+                self.send_header("location", "/loop")
+                self.send_header("content-length", "0")
+                self.end_headers()
+                return
+            status, kind, body = PAGES.get(self.path, (404, "text/html", b"nothing"))
+            self.send_response(status)
+            self.send_header("content-type", kind)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "title"),
+    [
+        ("/rust", "rust.html", "Rust"),
+        ("/rust.md", "rust.md", "Rust"),
+        ("/moved", "moved.html", "Rust"),
+        ("/plain", "plain.txt", "Plain"),
+    ],
+)
+def test_a_page_is_a_post(site, path, key, title):
+    post = read_page(site + path)
+    assert (post.key, post.title) == (key, title)
+    assert "ekst" in post.text
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [("/nothing", "404"), ("/broken", "500"), ("/loop", "redirect"), ("/empty", "no text")],
+)
+def test_what_cannot_be_fetched_says_why(site, path, says):
+    with pytest.raises(Unreadable, match=f"(?i){says}"):
+        read_page(site + path)
+
+
+def test_a_page_too_large_is_given_up(site, monkeypatch):
+    monkeypatch.setattr(page, "LARGEST", 10)
+    with pytest.raises(Unreadable, match="larger"):
+        read_page(f"{site}/rust")
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/", "http://[bad/", "http://"])
+def test_an_address_that_leads_nowhere(address):
+    with pytest.raises(Unreadable):
+        read_page(address)
