@@ -332,6 +332,7 @@ class Sending:
                 self._bad_since = None
                 self._gate.accepted()
                 self._accepted += len(intent.people)
+                self._again.extend(after)
             case AnswerClass.REFUSED:
                 self._bad_since = None
                 self._refused += 0 if after else 1

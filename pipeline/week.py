@@ -16,7 +16,7 @@ from pipeline.compose import compose
 from pipeline.condense import condense
 from pipeline.crashpoint import crashpoint
 from pipeline.deliver import Pace, Progress, Sending, StopReason
-from pipeline.due import Due, Schedule, Slot, decide, find_slot
+from pipeline.due import Due, NoSuchSlot, Schedule, Slot, decide, find_slot
 from pipeline.pick import pick
 from pipeline.post import Brief, Post
 from pipeline.report import Exit, Outcome, Report, report_edition

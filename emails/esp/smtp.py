@@ -341,15 +341,15 @@ def make(settings: EspSettings) -> Smtp:
 
 def server_of(url: str) -> Server:
     """The server that `provider.base_url` names. Raises `EspSettingsError`."""
+    if "@" in url:
+        raise EspSettingsError(
+            "provider.base_url: leave name and password out; SMTP_USERNAME and SMTP_PASSWORD go in .env"
+        )
     parts = _split(url)
     if parts is None or parts.scheme not in set(Security) or not parts.hostname:
         raise EspSettingsError(
             f"provider.base_url: {url!r} is no mail server; write it as smtps://mail.example.org:465 or "
             "smtp+starttls://mail.example.org:587"
-        )
-    if parts.username is not None or parts.password is not None:
-        raise EspSettingsError(
-            "provider.base_url: leave name and password out; SMTP_USERNAME and SMTP_PASSWORD go in .env"
         )
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise EspSettingsError(f"provider.base_url: {url!r}: nothing goes behind host and port")

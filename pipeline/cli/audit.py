@@ -31,9 +31,8 @@ def command(config: Path, week: str, address: str | None, as_json: bool) -> int:
             if as_json:
                 print_json(line.as_json())
                 continue
-            click.echo(
-                f"{line.address}  {line.state}  {line.reason or ''}  {line.provider_id or ''}".rstrip()
-            )
+            known = (line.address, line.state, line.reason, line.provider_id)
+            click.echo("  ".join(word for word in known if word))
             for attempt in line.attempts if address else ():
                 said = " ".join(str(attempt[k]) for k in ("kind", "http_status", "error") if attempt[k])
                 click.echo(f"    try {attempt['n']}  {attempt['started']}  {said}")

@@ -15,6 +15,8 @@ from pipeline.post import BlockKind, Post
 
 SHORTEST, LONGEST = 18, 165
 """Words of an example. A letter has 80 to 180 words in all."""
+LONG_ENOUGH = 22
+"""Words from which a paragraph that the writer marked is an example by itself."""
 MOST_PARTS = 6
 MOST = 4_000
 """Candidates weighed per post."""
@@ -212,6 +214,7 @@ def _candidate(
     lines, words = passage.lines, passage.words
     reasons = {
         "marked": 1.0 if marked else 0.0,
+        "past_mark": marked and _first_paragraph(lines) >= LONG_ENOUGH and lines[0].part is not lines[-1].part,
         "mid_story": not marked and (first > 0 and _tells(run[first - 1]) and _tells(run[first])),
         "goes_on": last + 1 < len(run) and _tells(run[last]) and _tells(run[last + 1]),
         "starts_then": "starts_then" in run[first].flags,
@@ -249,6 +252,11 @@ class _Passage:
 
     def has(self, flag: str) -> bool:
         return flag in self._flagged
+
+
+def _first_paragraph(lines: Sequence[_Line]) -> int:
+    """Words of the passage's first paragraph."""
+    return sum(line.sentence.size for line in lines if line.part is lines[0].part)
 
 
 def _tells(line: _Line) -> bool:

@@ -302,11 +302,7 @@ def _audience_rows(connection: Connection, edition_id: int, *, shuffled: bool) -
     chosen = (
         select(
             literal(edition_id),
-            func.row_number().over(
-                order_by=[_spread(subscriber.c.id, edition_id), subscriber.c.id]
-                if shuffled
-                else subscriber.c.id
-            ),
+            func.row_number().over(order_by=order),
             subscriber.c.id,
             random_id,
             subscriber.c.address,

@@ -342,8 +342,7 @@ class Ledger:
         match answer.kind:
             case AnswerClass.ACCEPTED:
                 self._change(connection, batch, {"state": BatchState.ACCEPTED, "reason": answer.alarm})
-                self._accept(connection, intent, answer.receipts)
-                return ()
+                return self._accept(connection, intent, answer.receipts)
             case AnswerClass.REFUSED:
                 self._change(connection, batch, {"state": BatchState.REFUSED, "reason": answer.error})
                 return self._refuse(connection, intent, answer.error or "refused by the provider")
@@ -356,17 +355,30 @@ class Ledger:
                 values = {"state": BatchState.UNCERTAIN, "not_before": not_before, "reason": answer.error}
                 return (_as_batch(self._change(connection, batch, values)),)
 
-    def _accept(self, connection: Connection, intent: Intent, receipts: Sequence[Receipt]) -> None:
-        self._move(connection, intent.batch, {"state": DeliveryState.ACCEPTED})
+    def _accept(
+        self, connection: Connection, intent: Intent, receipts: Sequence[Receipt]
+    ) -> tuple[Batch, ...]:
+        """Each row by its own answer. Gives the batch of those that the provider left out for later."""
         ordinals = {person.delivery_id: person.ordinal for person in intent.people}
-        told = [r for r in receipts if r.provider_id and r.delivery_id in ordinals]
-        self._each(connection, "provider_id", [(ordinals[r.delivery_id], r.provider_id) for r in told])
-        refused = [
-            (ordinals[r.delivery_id], r.reason or "refused by the provider")
-            for r in receipts
-            if r.state is DeliveryState.REFUSED and r.delivery_id in ordinals
-        ]
-        self._each(connection, "reason", refused, state=DeliveryState.REFUSED)
+        told = [receipt for receipt in receipts if receipt.delivery_id in ordinals]
+        values: dict[str, object] = {"state": DeliveryState.ACCEPTED}
+        ids = {receipt.provider_id for receipt in told if receipt.state is DeliveryState.ACCEPTED}
+        if len(ids) == 1:
+            values["provider_id"] = ids.pop()
+        self._move(connection, intent.batch, values)
+        if ids:
+            named = [(ordinals[r.delivery_id], r.provider_id) for r in told if r.provider_id]
+            self._each(connection, "provider_id", named)
+        refused = [receipt for receipt in told if receipt.state is DeliveryState.REFUSED]
+        self._each(
+            connection,
+            "reason",
+            [(ordinals[r.delivery_id], r.reason or "refused by the provider") for r in refused],
+            state=DeliveryState.REFUSED,
+            provider_id=None,
+        )
+        later = sorted(ordinals[receipt.delivery_id] for receipt in refused if receipt.again)
+        return (self._part(connection, later),) if later else ()
 
     def _each(
         self,
@@ -389,20 +401,25 @@ class Ledger:
         if len(intent.people) == 1:
             self._move(connection, intent.batch, {"state": DeliveryState.REFUSED, "reason": reason})
             return ()
-        return tuple(self._part(connection, intent.batch, person) for person in intent.people)
+        return tuple(self._part(connection, [person.ordinal]) for person in intent.people)
 
-    def _part(self, connection: Connection, parent: Batch, person: Person) -> Batch:
+    def _part(self, connection: Connection, ordinals: Sequence[int]) -> Batch:
+        """A new batch of people who were in another one and are to be handed over anew."""
         values = {
             "edition_id": self._edition_id,
-            "first": person.ordinal,
-            "last": person.ordinal,
-            "size": 1,
+            "first": ordinals[0],
+            "last": ordinals[-1],
+            "size": len(ordinals),
             "state": BatchState.PREPARED,
             "provider": self._provider,
             "key": "",
         }
         row = connection.execute(insert(tables.batch).values(values).returning(tables.batch)).one()
-        self._move(connection, row, {"state": DeliveryState.CLAIMED, "batch_id": row.id}, batch_id=parent.id)
+        connection.execute(
+            update(tables.delivery)
+            .where(_person.edition_id == self._edition_id, _person.ordinal.in_(ordinals))
+            .values(state=DeliveryState.CLAIMED, batch_id=row.id, reason=None)
+        )
         return _as_batch(row)
 
     def _own(self, connection: Connection) -> None:

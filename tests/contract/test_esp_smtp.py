@@ -23,6 +23,7 @@ from emails.esp import EspSettingsError, MissingSecret, make_esp
 from emails.esp import smtp as adapter
 from emails.esp.smtp import MAX_TRIES, MESSAGES_PER_CONNECTION, Server, Smtp, server_of
 from emails.message import HeaderError, build_message
+from pipeline.settings_fields import provider_address
 from tests.contract.test_http_edge import certificates, served_with  # noqa: F401 - a fixture
 from tests.mailings import letter, mailing, people
 from tests.smtp_server import CUT, SILENCE, MailServer, RawServer, Step
@@ -486,6 +487,19 @@ def test_where_and_how_safely(url: str | None, where: str) -> None:
 def test_an_address_that_will_not_do_is_refused(url: str, words: str) -> None:
     with pytest.raises(EspSettingsError, match=rf"provider\.base_url: .*{words}"):
         made(url)
+
+
+def test_an_address_with_a_password_is_not_repeated() -> None:
+    with pytest.raises(EspSettingsError) as caught:
+        made("smtpx://brief:canary@mail.voorbeeld.example:port")
+    assert "canary" not in str(caught.value)
+
+
+def test_schedule_yaml_takes_the_address_of_a_mail_server() -> None:
+    assert provider_address("smtp+starttls://mail.voorbeeld.example:587").endswith(":587")
+    for wrong in ("http://mail.voorbeeld.example", "smtp", "smtps://mail\n.voorbeeld.example"):
+        with pytest.raises(ValueError, match=r"must|not a web address"):
+            provider_address(wrong)
 
 
 @pytest.mark.parametrize("there", ["SMTP_USERNAME", "SMTP_PASSWORD"])
