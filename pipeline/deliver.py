@@ -49,6 +49,8 @@ MAX_LOOKS = 10
 """How often people may change under us while one batch is claimed, before something is wrong."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+LATER = 15.0
+"""Seconds before people are handed over again whom the provider left out for now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,15 +145,19 @@ class Sending:
                 self._again.append(batch)
 
     def _canary(self) -> None:
-        """One small batch first: a wrong key or an unverified domain is found before many are involved."""
+        """A few people first, in one small batch or, where a batch holds fewer, in some: a wrong key or an
+        unverified domain is found before many are involved."""
         if not self._pace.canary or self._again or self._stopping():
             return
-        people = self._next_people(min(self._pace.canary, self._pace.batch_size))
-        if people and not self._unknown_to_provider(people):
-            return
-        self._carry(self._claim_and_send(people, None))
-        while self._again and not self._stopping():
-            self._carry(self._again.popleft())
+        left = self._pace.canary
+        while left > 0 and not self._stopping():
+            people = self._next_people(min(left, self._batch_size))
+            if not people or (left == self._pace.canary and not self._unknown_to_provider(people)):
+                return
+            left -= len(people)
+            self._carry(self._claim_and_send(people, None))
+            while self._again and not self._stopping():
+                self._carry(self._again.popleft())
         if self._refused > 1 and not self._accepted:
             self._halt(StopReason.HELD, f"the provider refused all of the first {self._refused}: {self.why}")
 
@@ -188,7 +194,8 @@ class Sending:
         """As many as the provider takes in one call, by count and by bytes."""
         if self._size is None:
             able = self._esp.capabilities
-            self._size = min(self._pace.batch_size, able.max_batch, self._room(able.max_bytes))
+            most = min(self._pace.batch_size, able.max_batch)
+            self._size = 1 if most == 1 else min(most, self._room(able.max_bytes))
         return self._size
 
     def _room(self, most: int) -> int:
@@ -425,6 +432,8 @@ class Sending:
     # waiting and stopping
 
     def _pause(self, answer: Answer, tries: int) -> timedelta:
+        if any(receipt.again for receipt in answer.receipts):
+            return timedelta(seconds=LATER)
         if answer.kind not in (AnswerClass.NOT_SENT, AnswerClass.BUSY, AnswerClass.UNCERTAIN):
             return timedelta()
         if answer.retry_after is not None:

@@ -304,7 +304,7 @@ class _DeadlineBackend(httpcore.NetworkBackend):
         """Try each of the host's addresses; a dead one costs no more than its share of the time."""
         seconds = min(_current.get().left(timeout), MAX_CONNECT_SECONDS)
         budget = _Call(ends=time.monotonic() + seconds)
-        addresses = _look_up(host, port, budget.left())
+        addresses = look_up(host, port, budget.left())
         last: Exception = httpcore.ConnectTimeout()
         for tried, address in enumerate(addresses):
             share = budget.left() / (len(addresses) - tried)
@@ -363,7 +363,7 @@ class _DeadlineStream(httpcore.NetworkStream):
         self._inner.close()
 
 
-def _look_up(host: str, port: int, seconds: float) -> list[str]:
+def look_up(host: str, port: int, seconds: float) -> list[str]:
     """The host's addresses. The system's resolver knows no time-out, so it works in a thread of its own
     that is left behind when it takes too long."""
     if _is_address(host):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import httpcore
 
-from emails.esp.http import MAX_CONNECT_SECONDS, _look_up
+from emails.esp.http import MAX_CONNECT_SECONDS, look_up
 
 MAX_LINE = 4096
 """Bytes of one line of an answer; RFC 5321 4.5.3.1.5 allows 512, servers write more."""
@@ -71,7 +71,7 @@ class Line:
         """Connect, to each of the host's addresses in turn. Raises `LineBroke`."""
         ends = min(until, time.monotonic() + MAX_CONNECT_SECONDS)
         try:
-            addresses = _look_up(host, port, ends - time.monotonic())
+            addresses = look_up(host, port, ends - time.monotonic())
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
             raise LineBroke(f"the mail server {host} cannot be found") from error
         for tried, address in enumerate(addresses):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pipeline.condense.language import Language
 from pipeline.condense.layout import Part
 from pipeline.condense.questions import MARK
-from pipeline.condense.sentences import Sentence, make_sentence
+from pipeline.condense.sentences import CARRIES, Sentence, make_sentence
 from pipeline.condense.text_facts import PostFacts
 from pipeline.post import BlockKind, Post
 
@@ -137,6 +137,7 @@ def _flags(sentence: Sentence, language: Language) -> frozenset[str]:
         "inside": language.inside_patterns.found(lower),
         "comment": language.comment_patterns.found(lower),
         "leaning": _leans(start, language),
+        "carries": CARRIES.search(sentence.text) is not None,
         "supposing": language.supposing_words.found(words, lower),
         "about_post": language.about_post_patterns.found(lower),
         "starts_then": language.then_words.found(frozenset({start.split(" ")[0].strip(",.")}), ""),
@@ -150,7 +151,7 @@ def _flags(sentence: Sentence, language: Language) -> frozenset[str]:
 
 
 def _in_the_light_of_each_other(sentence: Sentence, language: Language, found: set[str]) -> frozenset[str]:
-    """What one flag says about another: a perfect tells something when someone acts; in a story "we" is people."""
+    """What one flag says of another: a perfect tells if someone acts; in a story "we" are people."""
     acts = found & {"first", "person", "time"}
     if "past" not in found and acts and language.perfect_patterns.found(sentence.lower):
         found.add("past")
@@ -214,7 +215,9 @@ def _candidate(
     lines, words = passage.lines, passage.words
     reasons = {
         "marked": 1.0 if marked else 0.0,
-        "past_mark": marked and _first_paragraph(lines) >= LONG_ENOUGH and lines[0].part is not lines[-1].part,
+        "past_mark": marked
+        and _first_paragraph(lines) >= LONG_ENOUGH
+        and lines[0].part is not lines[-1].part,
         "mid_story": not marked and (first > 0 and _tells(run[first - 1]) and _tells(run[first])),
         "goes_on": last + 1 < len(run) and _tells(run[last]) and _tells(run[last + 1]),
         "starts_then": "starts_then" in run[first].flags,
@@ -328,5 +331,6 @@ def _against(passage: _Passage, facts: PostFacts) -> dict[str, float]:
         "aside": lines[-1].sentence.text.startswith("(") or lines[0].sentence.text.startswith("("),
         "offer": min(1.0, 2 * passage.share("offer")),
         "technical": max(facts.technical, min(1.0, passage.share("technical"))),
+        "carries": passage.has("carries"),
         "about_post": 1.0 if passage.has("comment") or passage.has("about_post") else 0.0,
     }

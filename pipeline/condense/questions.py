@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pipeline.condense.language import Language
 from pipeline.condense.layout import Part
-from pipeline.condense.sentences import Sentence, make_sentence
+from pipeline.condense.sentences import CARRIES, Sentence, make_sentence
 from pipeline.condense.text_facts import PostFacts, speaks_to_reader
 from pipeline.post import BlockKind, Post
 
@@ -232,11 +232,14 @@ class _Reader:
             "opening_list": part.block.kind is BlockKind.LIST_ITEM
             and part.index <= 8
             and self.facts.opens_with_questions,
-            "technical": self.facts.technical,
+            "technical": max(self.facts.technical, float(self._is_technical())),
             "promotional": self.facts.promotional,
             "inward_post": self.facts.inward,
             "told_post": self.facts.told,
         }
+
+    def _is_technical(self) -> bool:
+        return self.language.technical_words.found(self.sentence.words, self.sentence.lower)
 
     def _repeats_title(self) -> bool:
         title = set(re.findall(r"\w+", self.post.title.lower()))
@@ -268,6 +271,7 @@ class _Reader:
             "comment": language.comment_patterns.found(lower),
             "aside": self.sentence.text.startswith("(") or self._unbalanced(),
             "inside": language.inside_patterns.found(lower),
+            "carries": CARRIES.search(self.sentence.text) is not None,
         }
 
     def _lead_reports(self) -> bool:

@@ -45,8 +45,8 @@ def sentences(
 ) -> Iterator[Sentence]:
     """The sentences of `text[start:end]`, in order.
 
-    A full stop ends none after one of `abbreviations`, an initial, or a number before one of `ordinals` (German
-    `3. Januar`), nor before a small letter; a
+    A full stop ends none after one of `abbreviations`, an initial, or a number before one of `ordinals`
+    (German `3. Januar`), nor before a small letter; a
     question or exclamation mark inside quotes ends none when the sentence goes on (`“Why?” she asked`).
     """
     piece = text[start:end]
@@ -103,3 +103,7 @@ def _is_ordinal(before: str, follows: str, ordinals: frozenset[str]) -> bool:
     number = re.search(r"(?<!\d)\d{1,2}\Z", before)
     following = re.match(r"\w+", follows)
     return number is not None and following is not None and following.group().lower() in ordinals
+
+
+CARRIES = re.compile(r"https?://|www\.\w|\[\^|\{\{|\}\}|@@|\S@\S+\.\w")
+"""Web and mail addresses, footnote marks and the like: of use on a page, not in a letter."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from functools import cache
 
-from py3langid.langid import MODEL_FILE, LanguageIdentifier  # type: ignore[import-untyped] # it has no stubs
+from py3langid.langid import MODEL_FILE, LanguageIdentifier  # type: ignore[import-untyped] # no stubs
 
-SAMPLE = 1_500
-"""Characters looked at; more does not make the answer better."""
+SAMPLE = 600
+"""Characters looked at, at the beginning, in the middle and near the end; more do not make the answer better."""
 ENOUGH = 80
 """Characters below which a guess is worth less than the source's own language."""
 SURE = 0.5
+VERY_SURE = 0.8
+LIKELY = ("nl", "en", "de", "fr", "es")
+"""Languages that a doubtful guess is checked against: short Dutch looks like Afrikaans to a machine."""
 
 
 @cache
@@ -20,11 +23,22 @@ def _identifier() -> LanguageIdentifier:
 
 def identify(text: str) -> str | None:
     """The two-letter code of the language of `text`, or None when it is too short or unclear to tell."""
-    sample = text[:SAMPLE]
+    sample = _sample(text)
     if len(sample.strip()) < ENOUGH:
         return None
     code, confidence = _identifier().classify(sample)
+    if code not in LIKELY and confidence < VERY_SURE:
+        ranked = _identifier().rank(sample)
+        code, confidence = next((found for found in ranked if found[0] in LIKELY), (code, confidence))
+        return str(code) if confidence >= SURE / 5 else None
     return str(code) if confidence >= SURE else None
+
+
+def _sample(text: str) -> str:
+    if len(text) <= 3 * SAMPLE:
+        return text
+    middle = len(text) // 2
+    return " ".join((text[:SAMPLE], text[middle : middle + SAMPLE], text[-2 * SAMPLE : -SAMPLE]))
 
 
 def two_letters(code: str) -> str:

@@ -342,7 +342,7 @@ class Ledger:
         match answer.kind:
             case AnswerClass.ACCEPTED:
                 self._change(connection, batch, {"state": BatchState.ACCEPTED, "reason": answer.alarm})
-                return self._accept(connection, intent, answer.receipts)
+                return self._accept(connection, intent, answer.receipts, not_before)
             case AnswerClass.REFUSED:
                 self._change(connection, batch, {"state": BatchState.REFUSED, "reason": answer.error})
                 return self._refuse(connection, intent, answer.error or "refused by the provider")
@@ -356,7 +356,11 @@ class Ledger:
                 return (_as_batch(self._change(connection, batch, values)),)
 
     def _accept(
-        self, connection: Connection, intent: Intent, receipts: Sequence[Receipt]
+        self,
+        connection: Connection,
+        intent: Intent,
+        receipts: Sequence[Receipt],
+        not_before: datetime | None,
     ) -> tuple[Batch, ...]:
         """Each row by its own answer. Gives the batch of those that the provider left out for later."""
         ordinals = {person.delivery_id: person.ordinal for person in intent.people}
@@ -378,7 +382,7 @@ class Ledger:
             provider_id=None,
         )
         later = sorted(ordinals[receipt.delivery_id] for receipt in refused if receipt.again)
-        return (self._part(connection, later),) if later else ()
+        return (self._part(connection, later, not_before=not_before),) if later else ()
 
     def _each(
         self,
@@ -403,7 +407,9 @@ class Ledger:
             return ()
         return tuple(self._part(connection, [person.ordinal]) for person in intent.people)
 
-    def _part(self, connection: Connection, ordinals: Sequence[int]) -> Batch:
+    def _part(
+        self, connection: Connection, ordinals: Sequence[int], *, not_before: datetime | None = None
+    ) -> Batch:
         """A new batch of people who were in another one and are to be handed over anew."""
         values = {
             "edition_id": self._edition_id,
@@ -413,6 +419,7 @@ class Ledger:
             "state": BatchState.PREPARED,
             "provider": self._provider,
             "key": "",
+            "not_before": not_before,
         }
         row = connection.execute(insert(tables.batch).values(values).returning(tables.batch)).one()
         connection.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from threading import Event
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -60,10 +61,10 @@ def recipients(people: list[Person]) -> list[Recipient]:
 class Desk:
     """One edition, and as many runs on it as a test wants."""
 
-    def __init__(self, store: Store, esp: ScriptedEsp, *, people: int = 25, **pace: object) -> None:
+    def __init__(self, store: Store, esp: Any, *, people: int = 25, **pace: object) -> None:
         self.store, self.esp, self.clock = store, esp, FakeClock()
         self.edition: Edition = builders.edition(store, people=people)
-        store.editions.freeze(self.edition, provider="scripted", now=NOW)
+        store.editions.freeze(self.edition, provider=esp.capabilities.name, now=NOW)
         values = {"batch_size": 10, "canary": 5, "concurrency": 2, "patience": 600.0}
         self.pace = Pace(**{**values, **pace})  # type: ignore[arg-type]
         self.stop = Event()
@@ -71,7 +72,7 @@ class Desk:
     def sending(self) -> Sending:
         epoch = self.store.installations.new_epoch()
         return Sending(
-            ledger=self.store.ledger(self.edition.id, epoch=epoch, provider="scripted"),
+            ledger=self.store.ledger(self.edition.id, epoch=epoch, provider=self.esp.capabilities.name),
             esp=self.esp,
             mailing=self.edition.mailing,
             address_to=recipients,  # type: ignore[arg-type]

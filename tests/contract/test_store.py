@@ -13,9 +13,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from pipeline.store import Store, open_store, sender_lock
+from pipeline.store import Store, open_store, sender_lock, tables
 from pipeline.store import schema as schemas
-from pipeline.store import tables
 from pipeline.store.engine import StorageError, is_sqlite, open_engine, readers
 from pipeline.store.lock import AnotherRun
 from pipeline.store.schema import HEAD, migrate

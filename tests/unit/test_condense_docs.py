@@ -1,4 +1,4 @@
-"""The page for editors says what the program does: every reason with its weight, every list of a language file."""
+"""The page for editors says what the program does: every reason with its weight, every language list."""
 
 from __future__ import annotations
 

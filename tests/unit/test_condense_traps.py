@@ -51,6 +51,8 @@ def test_an_ordinary_post_gives_both():
         ("an HTML comment", f"{SCENE}\n\n<!-- {GOOD} -->\n"),
         ("a caption", f"{SCENE}\n\n<figure><img src='a.jpg'><figcaption>{GOOD}</figcaption></figure>\n"),
         ("a line of dialogue", f"{SCENE}\n\n“{GOOD}” vroeg mijn dochter.\n"),
+        ("a sentence with a footnote mark", f"{SCENE}\n\n{GOOD.replace('nodig', 'nodig[^1]')}\n"),
+        ("a sentence with a web address", f"{SCENE}\n\n{GOOD.replace('om', 'van https://example.org om')}\n"),
         ("a request for comments", f"{SCENE}\n\nWat vind jij? Laat het weten in de reacties.\n"),
         ("a call to action", f"{SCENE}\n\nWil jij leren rusten? Meld je aan voor de training.\n"),
         (

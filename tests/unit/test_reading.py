@@ -108,7 +108,7 @@ def test_short_codes_icons_footnotes_and_attributes_are_not_words():
     post = read(
         "{{% remark %}}\nBinnen.\n{{% /remark %}}\n\n{% include figure.html src='a' %}\n\n## "
         "::map:: Kaart\n\n"
-        "Zin[^1] met voetnoot.\n{: .lead}\n\n[^1]: Weg hiermee.\n"
+        "Zin met voetnoot[^1].\n{: .lead}\n\n[^1]: Weg hiermee.\n"
     )
     assert blocks(post) == [
         ("paragraph", "Binnen."),
