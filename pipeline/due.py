@@ -111,8 +111,8 @@ def decide(
     now: datetime,
     newest_taken: date | None = None,
 ) -> Due:
-    """What is due at `now` (`faults.md` 1.8): the newest slot that is at most `max_lateness` late; older ones
-    since `last_examined` are missed.
+    """What is due at `now` (`docs/design.md`, "The clock"): the newest slot that is at most `max_lateness`
+    late; older ones since `last_examined` are missed.
 
     `last_examined` is the instant of the last look (None: never; then nothing older than `max_lateness`
     counts), `newest_taken` the newest local date that a slot was taken or missed on. With `newest_taken`
@@ -194,7 +194,7 @@ def moment(day: date, at: time, zone: tzinfo) -> datetime:
     """The instant (UTC) when the clocks of `zone` show `at` on `day`.
 
     An hour that happens twice: its first occurrence. An hour that does not happen: the first moment after
-    the gap (`faults.md` 1.8).
+    the gap (`docs/design.md`, "The clock").
     """
     local = datetime.combine(day, at.replace(fold=0))
     earlier_offset = local.replace(tzinfo=zone).astimezone(UTC)

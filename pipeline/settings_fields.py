@@ -74,7 +74,7 @@ def lines(value: object, *, at_most: int = 500) -> str:
 
 
 def person(value: object) -> str:
-    """A sender's name (`email-standards.md` H-02, H-13, H-14): at most 60 characters, no emoji, no "Re:"."""
+    """A sender's name (e-mail standards H-02, H-13, H-14): at most 60 characters, no emoji, no "Re:"."""
     name = text(value, at_most=MAX_NAME)
     if _EMOJI.search(name):
         raise ValueError("must not contain emoji: mail programs take a sender with emoji for spam")
@@ -96,7 +96,7 @@ def mailbox(value: object) -> Mailbox:
 
 
 def must_take_replies(sender: Mailbox, *, has_reply_to: bool) -> None:
-    """A letter that asks a question takes answers (`email-standards.md` H-03)."""
+    """A letter that asks a question takes answers (e-mail standards H-03)."""
     if is_no_reply(sender) and not has_reply_to:
         raise ValueError(
             f"{shown(sender.address)} refuses answers: use an address someone reads, or set reply_to"
@@ -225,7 +225,7 @@ def web_address(value: object) -> str:
     """`https://brief.example.org`, without a slash at its end; http on this machine only.
 
     Mailbox providers take https links alone for one-click unsubscribe (RFC 8058 3.1;
-    `email-standards.md` U-10), and a provider's key must not travel in the open.
+    e-mail standards U-10), and a provider's key must not travel in the open.
     """
     written = text(value, at_most=MAX_URL)
     parts = _split(written)

@@ -66,7 +66,7 @@ CAPABILITIES = Capabilities(
     ),
 )
 MESSAGES_PER_CONNECTION = 20
-"""`email-standards.md` D-04."""
+"""e-mail standards D-04."""
 MAX_IDLE = timedelta(seconds=20)
 """Servers close a connection that says nothing; a new one costs less than finding that out."""
 MAX_TRIES = 3

@@ -393,7 +393,9 @@ class _Walk:
 
     def _kind(self) -> tuple[BlockKind, int]:
         """What the innermost telling element makes of the text at hand."""
+        in_paragraph = False
         for tag in reversed(self._open):
+            in_paragraph = in_paragraph or tag == "p"
             if tag in _HEADINGS:
                 return BlockKind.HEADING, _HEADINGS[tag]
             if tag in _HEADING_LIKE:
@@ -404,7 +406,7 @@ class _Walk:
                 return BlockKind.CODE, 0
             if tag == "blockquote":
                 return BlockKind.QUOTE, 0
-            if tag in _OTHER:
+            if tag in _OTHER and not (in_paragraph and tag in {"td", "th"}):
                 return BlockKind.OTHER, 0
         return BlockKind.PARAGRAPH, 0
 

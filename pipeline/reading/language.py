@@ -7,7 +7,7 @@ from functools import cache
 from py3langid.langid import MODEL_FILE, LanguageIdentifier  # type: ignore[import-untyped] # no stubs
 
 SAMPLE = 600
-"""Characters looked at, at the beginning, in the middle and near the end; more do not make the answer better."""
+"""Characters looked at in the beginning, in the middle and near the end."""
 ENOUGH = 80
 """Characters below which a guess is worth less than the source's own language."""
 SURE = 0.5

@@ -152,6 +152,11 @@ def test_captions_and_table_cells_are_no_paragraphs():
     assert [kind for kind, _ in blocks(post)] == ["other", "other", "paragraph"]
 
 
+def test_a_paragraph_in_a_table_that_lays_out_the_page_is_read():
+    post = read("<table><tr><td><p>Tekst in een tabel.</p></td></tr></table>", name="a.html")
+    assert blocks(post) == [("paragraph", "Tekst in een tabel.")]
+
+
 PAGE = """<!DOCTYPE html>
 <html lang="de"><head><title>Ruhe – Mein Blog</title><meta property="og:title" content="Ruhe">
 <link rel="canonical" href="https://example.org/ruhe"><meta name="description" content="Über Ruhe.">
