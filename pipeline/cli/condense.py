@@ -32,7 +32,7 @@ WRONG_USE = 2
 def command(paths: tuple[str, ...], lang: str | None, as_json: bool, explain: bool) -> int:
     """Show the question and the example weekbrief would take from posts.
 
-    Reads files, folders, web addresses, or standard input for `-`. Needs no configuration and no database.
+    Reads files, folders, web addresses, or standard input for `-`; drafts too. Needs no configuration and no database.
     """
     from pipeline.condense import condense
 
@@ -78,17 +78,17 @@ def _posts_at(path: str, lang: str | None) -> Iterator[Post | str]:
     from pipeline.sources.folder import read_file, read_folder
 
     if path == "-":
-        yield read_post(sys.stdin.buffer.read(), name="-", language=lang)
+        yield read_post(sys.stdin.buffer.read(), name="-", language=lang, drafts=True)
     elif path.startswith(("http://", "https://")):
         from pipeline.sources.page import read_page
 
         yield read_page(path, language=lang)
     elif Path(path).is_dir():
-        result = read_folder(Path(path), language=lang or "en", forced=lang)
+        result = read_folder(Path(path), language=lang or "en", forced=lang, drafts=True)
         yield from result.posts
         yield from result.problems
     else:
-        yield read_file(Path(path), name=Path(path).name, language=lang)
+        yield read_file(Path(path), name=Path(path).name, language=lang, drafts=True)
 
 
 def to_json(condensed: Condensed, *, explain: bool) -> dict[str, Any]:

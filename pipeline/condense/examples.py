@@ -17,6 +17,10 @@ SHORTEST, LONGEST = 18, 165
 """Words of an example. A letter has 80 to 180 words in all."""
 LONG_ENOUGH = 22
 """Words from which a paragraph that the writer marked is an example by itself."""
+MOST_WHOLE_AFTER_A_CUT = 2
+"""Ways to end a passage that begins inside a paragraph: with that paragraph, or with the next."""
+LONG_PARAGRAPH = 90
+"""Words up to which a paragraph is not cut."""
 MOST_PARTS = 6
 MOST = 4_000
 """Candidates weighed per post."""
@@ -178,7 +182,12 @@ def _spans(lines: Sequence[_Line]) -> Iterator[tuple[int, int, bool]]:
         starts_a_story = bool(lines[begin].flags & {"time", "scene", "cue"})
         if not (line.opens or starts_a_story):
             continue
-        yield from ((begin, last, marked) for last in _ends(lines, begin))
+        whole = 0
+        for last in _ends(lines, begin):
+            yield begin, last, marked
+            whole += lines[last].closes
+            if not line.opens and whole == MOST_WHOLE_AFTER_A_CUT:
+                break
 
 
 def _ends(lines: Sequence[_Line], first: int) -> Iterator[int]:
@@ -196,8 +205,9 @@ def _ends(lines: Sequence[_Line], first: int) -> Iterator[int]:
         parts += line.closes
         if line.closes and words >= SHORTEST:
             yield place
-        elif cuts and words > cuts[0] and previous is not None:
-            yield previous
+        elif cuts and words > cuts[0]:
+            if previous is not None and line.part.size > LONG_PARAGRAPH:
+                yield previous
             cuts = [cut for cut in cuts if cut >= words]
         if parts >= MOST_PARTS:
             break
@@ -237,24 +247,19 @@ def _candidate(
 
 
 class _Passage:
-    """Lines with the number of their words, and of the words that stand in sentences with a flag."""
+    """Lines with the number of their words, and for each flag the share of the words that stand under it."""
 
-    __slots__ = ("_flagged", "lines", "words")
+    __slots__ = ("lines", "shares", "words")
 
     def __init__(self, lines: Sequence[_Line]) -> None:
         self.lines = lines
-        self.words = sum(line.sentence.size for line in lines)
-        self._flagged: dict[str, int] = {}
+        self.words = sum([line.sentence.size for line in lines])
+        shares: dict[str, float] = {}
         for line in lines:
+            part = line.sentence.size / (self.words or 1)
             for flag in line.flags:
-                self._flagged[flag] = self._flagged.get(flag, 0) + line.sentence.size
-
-    def share(self, flag: str) -> float:
-        """The share of the words that stand in sentences with this flag."""
-        return self._flagged.get(flag, 0) / max(1, self.words)
-
-    def has(self, flag: str) -> bool:
-        return flag in self._flagged
+                shares[flag] = shares.get(flag, 0.0) + part
+        self.shares = shares
 
 
 def _first_paragraph(lines: Sequence[_Line]) -> int:
@@ -267,31 +272,31 @@ def _tells(line: _Line) -> bool:
 
 
 def _story(passage: _Passage) -> dict[str, float]:
-    lines, words = passage.lines, passage.words
+    lines, words, shares = passage.lines, passage.words, passage.shares
     opening = frozenset().union(*(line.flags for line in lines[:2]))
     concrete = sum(line.concrete for line in lines)
-    first = passage.share("first")
-    you = passage.share("you")
-    past = passage.share("past")
+    first = shares.get("first", 0.0)
+    you = shares.get("you", 0.0)
+    past = shares.get("past", 0.0)
     told = sum(bool(line.flags & {"past"}) for line in lines)
     return {
         "past": min(1.0, 1.4 * past),
         "told_events": min(1.0, told / 4),
         "then": min(1.0, sum("then" in line.flags for line in lines) / 2),
-        "time": 1.0 if ("time" in opening) else 0.5 * passage.has("time"),
+        "time": 1.0 if ("time" in opening) else 0.5 * ("time" in shares),
         "time_first": "time" in lines[0].flags,
-        "scene": 1.0 if "scene" in lines[0].flags else 0.5 * passage.has("scene"),
-        "cue": 1.0 if ("cue" in opening) else 0.5 * passage.has("cue"),
-        "person": min(1.0, 1.5 * passage.share("person")),
+        "scene": 1.0 if "scene" in lines[0].flags else 0.5 * ("scene" in shares),
+        "cue": 1.0 if ("cue" in opening) else 0.5 * ("cue" in shares),
+        "person": min(1.0, 1.5 * shares.get("person", 0.0)),
         "first_person": min(1.0, 1.3 * first),
         "i_told": min(1.0, first * past * 1.5),
         "you_scene": min(1.0, you) if first < 0.5 and past < 0.5 else 0.0,
         "concrete": min(1.0, concrete / max(2.0, words / 20)),
-        "number": passage.has("number"),
-        "name": passage.has("name"),
-        "speech": passage.has("speech"),
-        "said": passage.has("said"),
-        "inner": passage.share("deep"),
+        "number": ("number" in shares),
+        "name": ("name" in shares),
+        "speech": ("speech" in shares),
+        "said": ("said" in shares),
+        "inner": shares.get("deep", 0.0),
     }
 
 
@@ -316,21 +321,21 @@ def _shape(passage: _Passage) -> dict[str, float]:
 
 
 def _against(passage: _Passage, facts: PostFacts) -> dict[str, float]:
-    lines = passage.lines
-    not_you = passage.share("you") < 0.2
+    lines, shares = passage.lines, passage.shares
+    not_you = shares.get("you", 0.0) < 0.2
     return {
         "leaning": 1.0 if lines[0].flags & {"leaning", "inside"} else 0.0,
-        "advice": passage.share("advice"),
-        "general": passage.share("general"),
-        "we": passage.share("we"),
-        "question": passage.share("question"),
+        "advice": shares.get("advice", 0.0),
+        "general": shares.get("general", 0.0),
+        "we": shares.get("we", 0.0),
+        "question": shares.get("question", 0.0),
         "starts_advice": "advice" in lines[0].flags and not lines[0].flags & {"past", "cue", "scene"},
         "starts_asking": "question" in lines[0].flags and "speech" not in lines[0].flags,
-        "nobody": passage.share("person") < 0.2 and passage.share("first") < 0.2 and not_you,
-        "supposing": 0.0 if passage.has("scene") or passage.has("cue") else passage.share("supposing"),
+        "nobody": shares.get("person", 0.0) < 0.2 and shares.get("first", 0.0) < 0.2 and not_you,
+        "supposing": 0.0 if ("scene" in shares) or ("cue" in shares) else shares.get("supposing", 0.0),
         "aside": lines[-1].sentence.text.startswith("(") or lines[0].sentence.text.startswith("("),
-        "offer": min(1.0, 2 * passage.share("offer")),
-        "technical": max(facts.technical, min(1.0, passage.share("technical"))),
-        "carries": passage.has("carries"),
-        "about_post": 1.0 if passage.has("comment") or passage.has("about_post") else 0.0,
+        "offer": min(1.0, 2 * shares.get("offer", 0.0)),
+        "technical": max(facts.technical, min(1.0, shares.get("technical", 0.0))),
+        "carries": ("carries" in shares),
+        "about_post": 1.0 if ("comment" in shares) or ("about_post" in shares) else 0.0,
     }

@@ -22,6 +22,7 @@ _MARKDOWN = {".md", ".markdown", ".mdown", ".mkd", ".mdx"}
 _HTML = {".html", ".htm", ".xhtml"}
 SUFFIXES = frozenset(_MARKDOWN | _HTML | {".txt", ".text"})
 _DATE_IN_NAME = re.compile(r"(?<!\d)(\d{4})[-_]?(\d{2})[-_]?(\d{2})(?!\d)")
+_SENTENCE_END = re.compile(r"[.!?…][”’\"')]*(?:\s|\Z)")
 _LEAD_LENGTH = 300
 
 
@@ -40,6 +41,7 @@ def read_post(
     language: str | None = None,
     modified: datetime | None = None,
     default_language: str = "en",
+    drafts: bool = False,
 ) -> Post:
     """One post from one file's bytes.
 
@@ -49,14 +51,15 @@ def read_post(
     then `default_language`. `published` is the front matter's or page's date, else a date in the file's
     name, else `modified`.
 
-    Raises Unreadable (a plain ValueError in kind) with the file's name in the message; `Draft` for a draft.
+    Raises Unreadable (a plain ValueError in kind) with the file's name in the message; `Draft` for a draft,
+    unless `drafts` are read too.
     """
     text = _decode(raw, name)
     try:
         front, body = split_front_matter(text)
     except BadFrontMatter as error:
         raise Unreadable(f"{name}: {error}") from error
-    if front.draft:
+    if front.draft and not drafts:
         raise Draft(f"{name}: is a draft; remove `draft: true` to publish it")
     content = _read_body(body, name)
     if not content.text:
@@ -152,9 +155,10 @@ def _first_heading(content: HtmlContent) -> str:
 
 
 def _first_paragraph(content: HtmlContent) -> str:
+    """The opening of the text: the first paragraph with a sentence in it, not a reading time."""
     for block in content.blocks:
-        if block.kind is BlockKind.PARAGRAPH:
-            words = _words(content, block)
+        words = _words(content, block)
+        if block.kind is BlockKind.PARAGRAPH and _SENTENCE_END.search(words):
             return words if len(words) <= _LEAD_LENGTH else words[:_LEAD_LENGTH].rsplit(" ", 1)[0] + "…"
     return ""
 

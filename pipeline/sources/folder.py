@@ -19,12 +19,12 @@ class ReadResult:
     problems: tuple[str, ...] = ()
 
 
-def read_folder(path: Path, *, language: str, forced: str | None = None) -> ReadResult:
+def read_folder(path: Path, *, language: str, forced: str | None = None, drafts: bool = False) -> ReadResult:
     """Every post below `path`, in the order of their names.
 
     A post's key is its path below `path`, with `/`. `language` is what a post is taken to be in when
-    neither it nor its text says so; `forced` overrules even those. Hidden files and folders, drafts and
-    files of other kinds are passed over. A file that cannot be read becomes a problem and keeps no other
+    neither it nor its text says so; `forced` overrules even those. Hidden files and folders and files of
+    other kinds are passed over, and so are drafts, unless `drafts`. A file that cannot be read becomes a problem and keeps no other
     from being read. The date of a post is its front matter's `date:`, else a date in its file's name, else
     the file's time of change.
 
@@ -37,7 +37,9 @@ def read_folder(path: Path, *, language: str, forced: str | None = None) -> Read
     for file in _files(path, problems):
         name = file.relative_to(path).as_posix()
         try:
-            posts.append(read_file(file, name=name, language=forced, default_language=language))
+            posts.append(
+                read_file(file, name=name, language=forced, default_language=language, drafts=drafts)
+            )
         except Draft:
             continue
         except (Unreadable, OSError) as error:
@@ -45,11 +47,23 @@ def read_folder(path: Path, *, language: str, forced: str | None = None) -> Read
     return ReadResult(posts=tuple(posts), problems=tuple(problems))
 
 
-def read_file(file: Path, *, name: str, language: str | None = None, default_language: str = "en") -> Post:
-    """One file as a post with the key `name`. Raises Unreadable or OSError."""
+def read_file(
+    file: Path,
+    *,
+    name: str,
+    language: str | None = None,
+    default_language: str = "en",
+    drafts: bool = False,
+) -> Post:
+    """One file as a post with the key `name`; the rest is as for `read_post`. Raises Unreadable or OSError."""
     modified = datetime.fromtimestamp(file.stat().st_mtime, UTC)
     return read_post(
-        file.read_bytes(), name=name, language=language, modified=modified, default_language=default_language
+        file.read_bytes(),
+        name=name,
+        language=language,
+        modified=modified,
+        default_language=default_language,
+        drafts=drafts,
     )
 
 

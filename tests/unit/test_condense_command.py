@@ -90,6 +90,12 @@ def test_a_bad_post_is_named_and_the_good_one_still_printed(post, tmp_path):
     assert "gone.md" in done.stderr
 
 
+def test_a_draft_can_be_looked_at_before_it_is_published(post):
+    post.write_text(POST.replace("lang: nl", "lang: nl\ndraft: true"), "utf-8")
+    for place in (post, post.parent):
+        assert json.loads(run(str(place), "--json").stdout)["question"]
+
+
 def test_nothing_to_read_is_wrong_use():
     done = run()
     assert done.returncode == 2
