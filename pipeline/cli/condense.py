@@ -32,7 +32,8 @@ WRONG_USE = 2
 def command(paths: tuple[str, ...], lang: str | None, as_json: bool, explain: bool) -> int:
     """Show the question and the example weekbrief would take from posts.
 
-    Reads files, folders, web addresses, or standard input for `-`; drafts too. Needs no configuration and no database.
+    Reads files, folders, web addresses, or standard input for `-`; drafts too. Needs no configuration and
+    no database.
     """
     from pipeline.condense import condense
 

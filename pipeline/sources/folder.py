@@ -24,9 +24,9 @@ def read_folder(path: Path, *, language: str, forced: str | None = None, drafts:
 
     A post's key is its path below `path`, with `/`. `language` is what a post is taken to be in when
     neither it nor its text says so; `forced` overrules even those. Hidden files and folders and files of
-    other kinds are passed over, and so are drafts, unless `drafts`. A file that cannot be read becomes a problem and keeps no other
-    from being read. The date of a post is its front matter's `date:`, else a date in its file's name, else
-    the file's time of change.
+    other kinds are passed over, and so are drafts, unless `drafts`. A file that cannot be read becomes a
+    problem and keeps no other from being read. The date of a post is its front matter's `date:`, else a
+    date in its file's name, else the file's time of change.
 
     Raises NotADirectoryError when `path` is no folder.
     """
@@ -55,7 +55,7 @@ def read_file(
     default_language: str = "en",
     drafts: bool = False,
 ) -> Post:
-    """One file as a post with the key `name`; the rest is as for `read_post`. Raises Unreadable or OSError."""
+    """One file as a post with the key `name`; else like `read_post`. Raises Unreadable or OSError."""
     modified = datetime.fromtimestamp(file.stat().st_mtime, UTC)
     return read_post(
         file.read_bytes(),
