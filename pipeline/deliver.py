@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Event, Lock
+from typing import TypeVar
 
 from emails.delivery import (
     Answer,
@@ -35,9 +36,12 @@ from pipeline.clock import Clock
 from pipeline.crashpoint import crashpoint
 from pipeline.pacing import Gate
 from pipeline.settings import Doubt
+from pipeline.store.engine import StorageTrouble
 from pipeline.store.ledger import Batch, DoubtLimit, EditionStopped, Intent, Ledger, Left, Person
 
 log = logging.getLogger("weekbrief.deliver")
+
+Written = TypeVar("Written")
 
 KEY_MARGIN = timedelta(minutes=10)
 """How long before its end an idempotency key is no longer trusted."""
@@ -132,6 +136,7 @@ class Sending:
     def settle(self) -> None:
         """What an earlier sender left in the air is in doubt; settle that as far as it can be now."""
         self._ledger.recover(now=self._clock.now())
+        crashpoint("recovered")
         self._open_batches()
 
     # taking work
@@ -266,21 +271,35 @@ class Sending:
         now = self._clock.now()
         life = self._esp.capabilities.key_life
         try:
-            return self._ledger.claim(
-                people,
-                batch=batch,
-                key=request.key,
-                request_sha256=_sha256(request.body),
-                now=now,
-                key_expires_at=now + life if life else None,
-                doubt_limit=self._pace.concurrency if life else 1,
-                gate_opens=self._gate.opens,
+            return self._when_free(
+                lambda: self._ledger.claim(
+                    people,
+                    batch=batch,
+                    key=request.key,
+                    request_sha256=_sha256(request.body),
+                    now=now,
+                    key_expires_at=now + life if life else None,
+                    doubt_limit=self._pace.concurrency if life else 1,
+                    gate_opens=self._gate.opens,
+                )
             )
         except EditionStopped as stopped:
             self._halt(StopReason.ASKED, str(stopped))
         except DoubtLimit as doubts:
             self._halt(StopReason.UNAVAILABLE, str(doubts))
         return None
+
+    def _when_free(self, write: Callable[[], Written]) -> Written:
+        """Write, and again while another program keeps the database locked: each try waits by itself, and
+        nothing was written by the one before."""
+        ends = self._clock.monotonic() + self._pace.patience
+        while True:
+            try:
+                return write()
+            except StorageTrouble as trouble:
+                if not trouble.locked or self._stopping() or self._clock.monotonic() > ends:
+                    raise
+                log.warning("%s", trouble)
 
     def _look_again(self, people: Sequence[Person], batch: Batch | None, left: Left) -> Sequence[Person]:
         if left.ordinals:
@@ -312,7 +331,10 @@ class Sending:
         if not self._pause_until(self._gate.reserve(self._clock.now()), patiently=True):
             return None
         try:
-            intent = self._ledger.reclaim(batch, people, now=self._clock.now(), gate_opens=self._gate.opens)
+            now = self._clock.now()
+            intent = self._when_free(
+                lambda: self._ledger.reclaim(batch, people, now=now, gate_opens=self._gate.opens)
+            )
         except EditionStopped as stopped:
             self._halt(StopReason.ASKED, str(stopped))
             return None
@@ -327,10 +349,24 @@ class Sending:
         self._log(intent, answer)
         now = self._clock.now()
         pause = self._pause(answer, intent.batch.tries)
-        after = self._ledger.record(intent, answer, now=now, not_before=now + pause)
+        after = self._record(intent, answer, not_before=now + pause)
         crashpoint("after outcome")
         self._progress(answer.kind, len(intent.people))
         return self._next_step(intent, answer, after)
+
+    def _record(self, intent: Intent, answer: Answer, *, not_before: datetime) -> tuple[Batch, ...]:
+        """Store the outcome. While the database cannot, nothing new is claimed and this is tried again:
+        an answer that is lost here leaves its people in doubt."""
+        ends = self._clock.monotonic() + self._pace.patience
+        while True:
+            try:
+                return self._ledger.record(intent, answer, now=self._clock.now(), not_before=not_before)
+            except StorageTrouble as trouble:
+                who = f"recipients {intent.batch.first} to {intent.batch.last}"
+                log.error("the answer for %s (%s) could not be stored: %s", who, answer.kind, trouble)
+                self._halt(StopReason.UNAVAILABLE, str(trouble))
+                if self._clock.monotonic() > ends or self._clock.wait(FIRST_PAUSE, self._asked):
+                    raise
 
     def _next_step(self, intent: Intent, answer: Answer, after: Sequence[Batch]) -> Batch | None:
         self.why = answer.error or self.why
@@ -373,6 +409,7 @@ class Sending:
         match self._pace.doubt:
             case Doubt.AT_MOST_ONCE:
                 self._ledger.write_off(batch, reason=batch.reason or "the provider never answered")
+                crashpoint("written off")
             case Doubt.AT_LEAST_ONCE:
                 return self._ledger.release(batch, reason="sent again by policy: at_least_once")
             case Doubt.ASK:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from pipeline.briefing import Briefed, first_brief, in_order, read_choice
 from pipeline.clock import SystemClock
-from pipeline.condense import condense
 from pipeline.due import Slot, decide, next_slots
 from pipeline.pick import pick
 from pipeline.post import Brief, Post
@@ -18,7 +18,6 @@ from pipeline.report import Outcome, Report
 from pipeline.settings import Settings
 from pipeline.store import Store, open_store
 from pipeline.store.ledger import Counts
-from pipeline.week import first_brief
 from pipeline.wiring import Folders
 
 
@@ -29,6 +28,8 @@ class PlannedWeek:
     slot: Slot
     brief: Brief | None
     why: str
+    findings: tuple[str, ...] = ()
+    """For the editor: what to look at before it goes."""
 
     def as_json(self) -> dict[str, object]:
         """The object that `plan --json` prints for this week."""
@@ -42,6 +43,7 @@ class PlannedWeek:
             "question": brief.question.text if brief else None,
             "example": brief.example.text if brief else None,
             "why": self.why,
+            "findings": list(self.findings),
         }
 
 
@@ -49,15 +51,17 @@ def plan(settings: Settings, *, weeks: int, now: datetime | None = None) -> list
     """The next `weeks` slots, each with the post that would go if nothing changes until then."""
     clock = SystemClock(now)
     with _reading(settings) as store:
-        covered = store.editions.covered()
+        covered, sent = store.editions.covered(), store.editions.questions()
     slots = next_slots(settings.schedule, clock.now(), weeks)
     posts = Folders(settings).posts()
     planned = []
     for slot in slots:
         waiting = pick(posts, covered=covered, now=slot.due_at, rule=settings.pick)
-        brief, passed_over = first_brief(waiting)
-        planned.append(PlannedWeek(slot=slot, brief=brief, why=_why(settings, waiting, brief, passed_over)))
-        covered = covered | {brief.post.key} if brief else covered
+        found, ordered = _brief(settings, slot, waiting, posts, sent)
+        why = _why(settings, ordered, found)
+        planned.append(PlannedWeek(slot=slot, brief=found.brief, why=why, findings=found.findings))
+        if found.brief:
+            covered, sent = covered | {found.brief.post.key}, (*sent, found.brief.question.text)
     return planned
 
 
@@ -75,8 +79,9 @@ def rehearse(settings: Settings, *, now: datetime | None = None) -> Report:
             return Report(outcome=Outcome.DRY_RUN, notes=_begun(store) or ("nothing is due now",))
         posts = Folders(settings).posts()
         waiting = pick(posts, covered=store.editions.covered(), now=clock.now(), rule=settings.pick)
-        people = store.subscribers.audience_size()
-    brief, notes = first_brief(waiting)
+        people, sent = store.subscribers.audience_size(), store.editions.questions()
+    found, _ = _brief(settings, due.slot, waiting, posts, sent)
+    brief, notes = found.brief, (*found.notes, *(f"look at: {finding}" for finding in found.findings))
     return Report(
         outcome=Outcome.DRY_RUN,
         edition=due.slot.day.isoformat(),
@@ -89,16 +94,6 @@ def rehearse(settings: Settings, *, now: datetime | None = None) -> Report:
     )
 
 
-def next_brief(settings: Settings) -> Brief | None:
-    """The brief that the next letter would be made of."""
-    with _reading(settings) as store:
-        covered = store.editions.covered()
-    posts = Folders(settings).posts()
-    now = next_slots(settings.schedule, SystemClock().now(), 1)[0].due_at
-    waiting = pick(posts, covered=covered, now=now, rule=settings.pick)
-    return next((b for b in (condense(post).brief() for post in waiting) if b), None)
-
-
 def _begun(store: Store) -> tuple[str, ...]:
     return tuple(
         f"edition {edition.day} is not finished ({edition.state}); a run would go on with it"
@@ -106,14 +101,20 @@ def _begun(store: Store) -> tuple[str, ...]:
     )
 
 
-def _why(
-    settings: Settings, waiting: Sequence[Post], brief: Brief | None, passed_over: tuple[str, ...]
-) -> str:
-    if brief is None:
-        return "; ".join(passed_over) or "no post is left"
+def _brief(
+    settings: Settings, slot: Slot, waiting: Sequence[Post], posts: Sequence[Post], sent: Sequence[str]
+) -> tuple[Briefed, Sequence[Post]]:
+    choice = read_choice(settings.folder, slot)
+    ordered = in_order(waiting, posts, choice)
+    return first_brief(ordered, choice=choice, sent=sent, no_pick=settings.no_pick), ordered
+
+
+def _why(settings: Settings, waiting: Sequence[Post], found: Briefed) -> str:
+    if found.brief is None:
+        return "; ".join(found.notes) or "no post is left"
     left = len(waiting) - 1
     others = "no other is waiting" if not left else f"{left} more {'is' if left == 1 else 'are'} waiting"
-    return "; ".join((f"the {settings.pick} post not yet sent; {others}", *passed_over))
+    return "; ".join((f"the {settings.pick} post not yet sent; {others}", *found.notes))
 
 
 @contextmanager

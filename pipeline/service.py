@@ -49,12 +49,12 @@ def public_pages(settings: Settings, store: Store, esp: Esp) -> ASGIApp:
     )
 
 
-def serve(settings: Settings, *, host: str, port: int, ready: Callable[[str], None]) -> None:
+def serve(settings: Settings, *, host: str, port: int, stop: Event, ready: Callable[[str], None]) -> None:
     """Answer on host and port and do what is due, until SIGINT or SIGTERM.
 
-    Raises OSError for a taken port.
+    `stop` is set by the caller's own handler of these signals: uvicorn raises them anew once it has closed.
+    Then a batch that is on its way ends before this returns. Raises OSError for a taken port.
     """
-    stop = Event()
     with opened(settings) as store:
         esp = esp_of(settings)
         try:

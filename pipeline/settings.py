@@ -19,6 +19,7 @@ from pipeline.settings_shape import (
     Doubt,
     File,
     FolderSource,
+    NoPick,
     Pick,
     ScheduleSection,
     complaint_of_secret,
@@ -32,6 +33,7 @@ __all__ = [
     "Complaint",
     "Doubt",
     "FolderSource",
+    "NoPick",
     "Pick",
     "Provider",
     "Settings",
@@ -75,6 +77,7 @@ class Settings:
     sources: tuple[FolderSource, ...]
     schedule: Schedule
     pick: Pick = Pick.OLDEST
+    no_pick: NoPick = NoPick.NEXT
     approval: Approval = Approval.AUTO
     provider: Provider = field(default_factory=Provider)
     storage: str = field(repr=False)
@@ -162,6 +165,7 @@ def _settings(
         newsletter=_newsletter(shape),
         sources=tuple({source.folder.path: source.folder for source in shape.sources}.values()),
         pick=shape.pick,
+        no_pick=shape.no_pick,
         schedule=_schedule(shape.schedule),
         approval=shape.schedule.approval,
         provider=Provider(**dict(shape.provider)),

@@ -41,6 +41,15 @@ class Pick(StrEnum):
     SHUFFLE = "shuffle"
 
 
+class NoPick(StrEnum):
+    """What happens when the next post has no question or no example."""
+
+    NEXT = "next"
+    """The post after it is used."""
+    HOLD = "hold"
+    """The week waits for the editor."""
+
+
 class Approval(StrEnum):
     AUTO = "auto"
     REQUIRED = "required"
@@ -167,6 +176,7 @@ class File(_Section):
     newsletter: NewsletterSection
     sources: list[SourceEntry] = Field(min_length=1)
     pick: Annotated[Pick, _choice(Pick, "a way to pick")] = Pick.OLDEST
+    no_pick: Annotated[NoPick, _choice(NoPick, "a rule for a post without a pick")] = NoPick.NEXT
     schedule: ScheduleSection
     provider: ProviderSection = Field(default_factory=ProviderSection)
     storage: Annotated[str, PlainValidator(_storage)] = Field(

@@ -11,16 +11,17 @@ from emails.delivery import EditionState, Esp, Recipient
 from emails.edition import Letter, Mailing, Newsletter
 from emails.message import feedback_id
 from emails.render import render
+from pipeline.briefing import Choice, first_brief, in_order
 from pipeline.clock import Clock
 from pipeline.compose import compose
-from pipeline.condense import condense
+from pipeline.condense.chooser import Chooser
 from pipeline.crashpoint import crashpoint
 from pipeline.deliver import Pace, Progress, Sending, StopReason
 from pipeline.due import Due, NoSuchSlot, Schedule, Slot, decide, find_slot
 from pipeline.pick import pick
-from pipeline.post import Brief, Post
+from pipeline.post import Post
 from pipeline.report import Exit, Outcome, Report, report_edition
-from pipeline.settings import Pick
+from pipeline.settings import NoPick, Pick
 from pipeline.store import Store, sender_lock
 from pipeline.store.editions import Edition
 from pipeline.store.fence import Fence, machine_fingerprint
@@ -46,6 +47,10 @@ class Week:
     newsletter: Newsletter
     schedule: Schedule
     rule: Pick
+    no_pick: NoPick
+    choice: Callable[[Slot], Choice]
+    """What the editor wants for a slot. Raises `SettingsError`."""
+    chooser: Chooser | None
     approval_required: bool
     pace: Pace
     store: Store
@@ -128,11 +133,20 @@ def run_week(week: Week, slot: Slot, *, epoch: int, stop: Event) -> Report:
     edition = store.editions.of_slot(slot.key)
     notes: tuple[str, ...] = ()
     if edition is None:
-        posts = pick(week.source.posts(), covered=store.editions.covered(), now=now, rule=week.rule)
-        brief, notes = first_brief(posts)
-        notes = (*week.source.problems(), *notes)
+        posts, choice = week.source.posts(), week.choice(slot)
+        waiting = pick(posts, covered=store.editions.covered(), now=now, rule=week.rule)
+        waiting = in_order(waiting, posts, choice)
+        found = first_brief(
+            waiting,
+            choice=choice,
+            sent=store.editions.questions(),
+            chooser=week.chooser,
+            no_pick=week.no_pick,
+        )
+        looks = (f"look at: {finding}" for finding in found.findings)
+        brief, notes = found.brief, (*week.source.problems(), *found.notes, *looks)
         if brief is None:
-            return _nothing_to_send(slot, posts, notes)
+            return _nothing_to_send(slot, waiting, notes)
         letter = render(
             compose(brief, newsletter=week.newsletter, edition=slot.day.isoformat(), day=slot.day)
         )
@@ -188,19 +202,6 @@ def send_edition(
     finally:
         esp.close()
     return _close(week, edition, sending, notes)
-
-
-def first_brief(posts: Sequence[Post]) -> tuple[Brief | None, tuple[str, ...]]:
-    """The first of the waiting posts that has a question and an example, and why others were passed over."""
-    passed_over: list[str] = []
-    for post in posts:
-        condensed = condense(post)
-        brief = condensed.brief()
-        if brief is not None:
-            return brief, tuple(passed_over)
-        reasons = filter(None, (condensed.no_question, condensed.no_example))
-        passed_over.append(f"“{post.title}” ({post.key}) was passed over: {'; '.join(reasons)}")
-    return None, tuple(passed_over)
 
 
 def look_at_clock(week: Week) -> Due:
@@ -295,6 +296,7 @@ def _close(week: Week, edition: Edition, sending: Sending, notes: tuple[str, ...
         week.store.editions.hold(edition, reason=sending.why)
     elif not counts.open:
         week.store.editions.finish(edition, now=week.clock.now())
+        crashpoint("finished")
     if sending.stopped is StopReason.QUOTA and week.pace.per_day:
         days = -(-counts.pending // week.pace.per_day)
         notes = (*notes, f"{counts.pending} are left; at this pace they are reached in {days} more days")

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from emails.delivery import Esp
 from emails.esp import EspSettingsError, make_esp
+from pipeline.briefing import read_choice
 from pipeline.clock import Clock, SystemClock
+from pipeline.condense.chooser import chooser_from_environment
 from pipeline.deliver import Pace
 from pipeline.post import Post
 from pipeline.settings import Approval, Settings, load_settings
@@ -105,6 +107,9 @@ def week_of(settings: Settings, store: Store, *, now: datetime | None = None) ->
         newsletter=settings.newsletter,
         schedule=settings.schedule,
         rule=settings.pick,
+        no_pick=settings.no_pick,
+        choice=lambda slot: read_choice(settings.folder, slot),
+        chooser=chooser_from_environment(),
         approval_required=settings.approval is Approval.REQUIRED,
         pace=pace_of(settings),
         store=store,

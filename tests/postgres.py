@@ -28,7 +28,7 @@ def server() -> Iterator[str | None]:
         yield None
         return
     # The path of a Unix socket may have about 100 characters: keep the folder short.
-    home = Path(tempfile.mkdtemp(prefix="wbpg", dir="/tmp"))  # noqa: S108
+    home = Path(tempfile.mkdtemp(prefix="wbpg", dir="/tmp"))
     try:
         with _running(binaries, home) as url:
             yield url

@@ -11,11 +11,13 @@ def exit_code_of(error: Exception) -> int | None:
     from pipeline.complaints import SettingsError
     from pipeline.due import NoSuchSlot, NotATime
     from pipeline.store.editions import LedgerMismatch
-    from pipeline.store.engine import StorageError
+    from pipeline.store.engine import StorageError, StorageTrouble
     from pipeline.store.ledger import LostLease
     from pipeline.store.lock import AnotherRun
     from subscribers.tokens import SecretError
 
+    if isinstance(error, StorageTrouble):
+        return Exit.UNAVAILABLE if error.passing else Exit.HELD
     table: tuple[tuple[type[Exception], int], ...] = (
         (SettingsError, Exit.WRONG_USE),
         (SecretError, Exit.WRONG_USE),

@@ -30,4 +30,6 @@ def command(config: Path, weeks: int, as_json: bool) -> int:
         if week.brief:
             click.echo(f"          {shortened(week.brief.question.text)}")
         click.echo(f"          ({week.why})")
+        for finding in week.findings:
+            click.echo(f"          look at: {finding}")
     return 0

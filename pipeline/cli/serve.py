@@ -18,18 +18,19 @@ def command(config: Path, host: str, port: int) -> int:
 
     Put a web server with https in front of it. `run` from cron may work beside it: only one sends.
     """
+    from pipeline.cli.stopping import stop_on_signals
     from pipeline.service import serve
     from pipeline.wiring import settings_from
 
     settings = settings_from(config)
     settings.require_secrets()
+
+    def ready(url: str) -> None:
+        say(f"Serving {settings.newsletter.url} at {url}. Stop with Ctrl-C.")
+
     try:
-        serve(
-            settings,
-            host=host,
-            port=port,
-            ready=lambda url: say(f"Serving {settings.newsletter.url} at {url}"),
-        )
+        with stop_on_signals() as stop:
+            serve(settings, host=host, port=port, stop=stop, ready=ready)
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on {host}:{port}: {error.strerror or error}; choose another with --port"

@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from emails.delivery import DeliveryState, EditionState
 from emails.edition import Letter, Mailbox, Mailing, Newsletter
+from pipeline.crashpoint import crashpoint
 from pipeline.due import Slot
 from pipeline.post import Brief
 from pipeline.store import tables
@@ -147,6 +148,7 @@ class Editions:
                     created_at=now,
                 )
             )
+            crashpoint("before edition commits")
         return self.of_slot(slot.key)
 
     def freeze(self, edition: Edition, *, provider: str, now: datetime, shuffled: bool = False) -> int:
@@ -163,12 +165,14 @@ class Editions:
             if state not in (EditionState.APPROVED, EditionState.FREEZING):
                 return _frozen_count(connection, edition.id)
             connection.execute(_audience_rows(connection, edition.id, shuffled=shuffled))
+            crashpoint("audience half frozen")
             count = _frozen_count(connection, edition.id)
             connection.execute(
                 update(tables.edition)
                 .where(tables.edition.c.id == edition.id)
                 .values(state=EditionState.SENDING, frozen_count=count, provider=provider, started_at=now)
             )
+            crashpoint("before freeze commits")
             return count
 
     def approve(self, edition: Edition, *, who: str, now: datetime) -> bool:
@@ -230,6 +234,7 @@ class Editions:
                 .where(tables.edition.c.id == edition.id)
                 .values(state=EditionState.FINISHED, finished_at=now)
             )
+            crashpoint("before finish commits")
 
     def _one(self, condition: ColumnElement[bool]) -> Edition | None:
         with self._readers.connect() as connection:

@@ -6,13 +6,15 @@ SQLite: write-ahead log, `synchronous=FULL`, every writer begins IMMEDIATE. Post
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 BUSY_TIMEOUT_MS = 10_000
@@ -20,6 +22,17 @@ BUSY_TIMEOUT_MS = 10_000
 
 class StorageError(Exception):
     """The database cannot be used as it is; the message says what to do."""
+
+
+class StorageTrouble(Exception):
+    """The database failed while it was in use; what was being written is not there, or nobody knows."""
+
+    def __init__(self, text: str, *, passing: bool, locked: bool = False) -> None:
+        super().__init__(f"storage: {text}")
+        self.passing = passing
+        """It may be over at the next try; otherwise a person is needed."""
+        self.locked = locked
+        """Another program held the database: nothing at all was written."""
 
 
 def open_engine(storage: str) -> Engine:
@@ -34,6 +47,7 @@ def open_engine(storage: str) -> Engine:
     except StorageError:
         engine.dispose()
         raise
+    event.listen(engine, "handle_error", _in_plain_words, retval=True)
     return engine
 
 
@@ -66,7 +80,7 @@ def _dialect_url(storage: str) -> URL:
 def _open_sqlite(url: URL) -> Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url)
+    engine = create_engine(url, hide_parameters=True)
     event.listen(engine, "connect", _sqlite_pragmas)
     event.listen(engine, "begin", _sqlite_begin)
     return engine
@@ -91,7 +105,7 @@ def _sqlite_begin(connection: Connection) -> None:
 
 def _open_postgresql(url: URL) -> Engine:
     try:
-        engine = create_engine(url, pool_pre_ping=True)
+        engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
     except ModuleNotFoundError as missing:
         raise StorageError(
             "storage: PostgreSQL needs its driver; install it with: pip install 'weekbrief[postgres]'"
@@ -107,9 +121,28 @@ def _postgresql_durable(connection: Any, _entry: ConnectionPoolEntry) -> None:
     connection.commit()
 
 
-def _check_durable(engine: Engine) -> None:
-    from sqlalchemy.exc import DBAPIError
+_FULL, _FULL_ON_POSTGRESQL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR), "53100"
 
+
+def _in_plain_words(context: ExceptionContext) -> BaseException | None:
+    """What a database is known to suffer from, as `StorageTrouble`; anything else stays as it is."""
+    error = context.original_exception
+    if context.is_pre_ping:
+        return None
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _FULL or getattr(error, "sqlstate", None) == _FULL_ON_POSTGRESQL:
+        text = f"the disk is full or cannot be written ({error}); make room, then run again"
+        return StorageTrouble(text, passing=False)
+    if code == sqlite3.SQLITE_BUSY:
+        seconds = f"{BUSY_TIMEOUT_MS / 1000:g} s"
+        text = f"another program has kept the database locked for more than {seconds}; run again"
+        return StorageTrouble(text, passing=True, locked=True)
+    if context.is_disconnect:
+        return StorageTrouble("the connection to the database broke; run again", passing=True)
+    return None
+
+
+def _check_durable(engine: Engine) -> None:
     try:
         with readers(engine).connect() as connection:
             problem = _sqlite_problem(connection) if is_sqlite(engine) else _postgresql_problem(connection)

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, insert, or_, select, update
 
 from emails.delivery import Answer, AnswerClass, BatchState, DeliveryState, EditionState, Receipt
+from pipeline.crashpoint import crashpoint
 from pipeline.store import tables
 from pipeline.store.editions import LedgerMismatch
 from pipeline.store.engine import insert_new, readers
@@ -138,11 +139,13 @@ class Ledger:
                 .where(_attempt.batch_id.in_(stale), _attempt.ended_at.is_(None))
                 .values(ended_at=now, kind=AnswerClass.UNCERTAIN, error=DIED)
             )
-            return connection.execute(
+            found = connection.execute(
                 update(tables.batch)
                 .where(_batch.id.in_(stale))
                 .values(state=BatchState.UNCERTAIN, deaths=_batch.deaths + 1, reason=DIED)
             ).rowcount
+            crashpoint("before recovery commits")
+            return found
 
     def open_batches(self) -> list[Batch]:
         """Batches that were made and are not done: in doubt first, then by ordinal."""
@@ -222,7 +225,9 @@ class Ledger:
                 connection.rollback()
                 return Left(ordinals=frozenset())
             self._keep_gate(connection, gate_opens)
-            return self._begin_attempt(connection, row, people, now, seq)
+            intent = self._begin_attempt(connection, row, people, now, seq)
+            crashpoint("before intent commits")
+            return intent
 
     def reclaim(
         self, batch: Batch, people: Sequence[Person], *, now: datetime, gate_opens: datetime
@@ -235,7 +240,9 @@ class Ledger:
             values = {"state": BatchState.SUBMITTING, "last_submit_at": now, "not_before": None}
             row = self._change(connection, batch, values, was=BatchState.UNCERTAIN)
             self._keep_gate(connection, gate_opens)
-            return self._begin_attempt(connection, row, people, now, seq, again=True)
+            intent = self._begin_attempt(connection, row, people, now, seq, again=True)
+            crashpoint("before second intent commits")
+            return intent
 
     def record(
         self, intent: Intent, answer: Answer, *, now: datetime, not_before: datetime | None = None
@@ -256,7 +263,9 @@ class Ledger:
                     answer_sha256=answer.body_sha256,
                 )
             )
-            return self._settle(connection, intent, answer, not_before)
+            after = self._settle(connection, intent, answer, not_before)
+            crashpoint("before outcome commits")
+            return after
 
     def gate_opens(self) -> datetime | None:
         """When the provider may be called again, as the last run left it."""
@@ -290,6 +299,7 @@ class Ledger:
                     .where(_person.state == DeliveryState.SUBMITTED)
                     .values(state=DeliveryState.ACCEPTED, provider_id=provider_id)
                 )
+            crashpoint("before proof commits")
             left = connection.execute(
                 select(func.count())
                 .select_from(tables.delivery)
@@ -325,6 +335,7 @@ class Ledger:
             values = {"state": BatchState.WRITTEN_OFF, "reason": reason}
             row = self._change(connection, batch, values, was=BatchState.UNCERTAIN)
             self._move(connection, row, {"state": DeliveryState.UNCONFIRMED, "reason": reason})
+            crashpoint("before write-off commits")
 
     def release(self, batch: Batch, *, reason: str) -> Batch:
         """Let a batch in doubt be sent anew, knowing that its people may get a second copy (R3c)."""
@@ -333,6 +344,7 @@ class Ledger:
             values = {"state": BatchState.PREPARED, "reason": reason, "not_before": None}
             row = self._change(connection, batch, values, was=BatchState.UNCERTAIN)
             self._move(connection, row, {"state": DeliveryState.CLAIMED})
+            crashpoint("before release commits")
             return _as_batch(row)
 
     def _settle(

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
-from pipeline.store.engine import is_sqlite
+from pipeline.store.engine import StorageError, StorageTrouble, is_sqlite
 
 _SENDER_LOCK = 7_305_131_902
 
@@ -28,7 +28,8 @@ class AnotherRun(Exception):
 
 @contextmanager
 def sender_lock(engine: Engine) -> Iterator[None]:
-    """Hold the sender's place for the block. Raises `AnotherRun` at once when it is taken."""
+    """Hold the sender's place for the block. Raises `AnotherRun` at once when it is taken, and
+    `StorageError` where a pooler stands before PostgreSQL, for then no lock holds."""
     hold = _flock(engine) if is_sqlite(engine) else _advisory(engine)
     with hold:
         yield
@@ -51,6 +52,12 @@ def _flock(engine: Engine) -> Iterator[None]:
 @contextmanager
 def _advisory(engine: Engine) -> Iterator[None]:
     with engine.connect() as connection:
+        if not _has_session_of_its_own(engine, connection):
+            raise StorageError(
+                "storage: a pooler that spreads transactions over several sessions stands before PostgreSQL, "
+                "and a sender's lock lives in one session: give the address of PostgreSQL itself "
+                "(or set pool_mode = session)"
+            )
         got = connection.execute(
             text("SELECT pg_try_advisory_lock(:key)"), {"key": _SENDER_LOCK}
         ).scalar_one()
@@ -60,5 +67,39 @@ def _advisory(engine: Engine) -> Iterator[None]:
         try:
             yield
         finally:
-            connection.execute(text(f"SELECT pg_advisory_unlock({_SENDER_LOCK})"))
-            connection.commit()
+            _unlock(connection)
+
+
+def _unlock(connection: Connection) -> None:
+    """A session that has ended took its lock along."""
+    try:
+        connection.execute(text(f"SELECT pg_advisory_unlock({_SENDER_LOCK})"))
+        connection.commit()
+    except StorageTrouble as trouble:
+        if not trouble.passing:
+            raise
+
+
+def _has_session_of_its_own(engine: Engine, connection: Connection) -> bool:
+    """Do all transactions of a connection reach one and the same server process, and no other's?
+
+    A pooler hands out the session that came back last, or the one that has waited longest. A second
+    connection that keeps one busy for a while, and a few more looks, show either.
+    """
+    first = _backend(connection)
+    with engine.connect() as other:
+        others = other.execute(_WHICH_BACKEND).scalar_one()
+        seen = {first, _backend(connection)}
+        other.rollback()
+    seen |= {_backend(connection) for _ in range(3)}
+    return seen == {first} and others != first
+
+
+_WHICH_BACKEND = text("SELECT pg_backend_pid()")
+
+
+def _backend(connection: Connection) -> int:
+    """The server process that serves this transaction; the transaction ends here."""
+    process: int = connection.execute(_WHICH_BACKEND).scalar_one()
+    connection.rollback()
+    return process

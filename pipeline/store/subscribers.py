@@ -123,6 +123,32 @@ class Subscribers:
         with self._engine.begin() as connection:
             return _suppress(connection, address_key, reason, source=source, at=at)
 
+    def erase(self, subscriber_id: int, *, shadow: str, at: datetime) -> bool:
+        """Forget who this was: name and address go from the subscriber and from every edition, at one stroke.
+
+        Numbers, states and the record that consent was given stay, so that every sum is still right.
+        `shadow` is a keyed hash of the address key; it stands among the suppressions as `erased`. False when
+        nobody is left under that number. Articles 17(1) and 5(2) of the GDPR.
+        """
+        with self._engine.begin() as connection:
+            known = _by_id(connection, subscriber_id, lock=True)
+            if known is None or known.state is SubscriberState.ERASED:
+                return False
+            _lift(connection, known.address_key)
+            _suppress(connection, shadow, SuppressionReason.ERASED, source="erased", at=at)
+            nobody = {"address": None, "address_key": None, "name": ""}
+            connection.execute(
+                update(tables.subscriber)
+                .where(_subscriber.id == subscriber_id)
+                .values(**nobody, state=SubscriberState.ERASED)
+            )
+            connection.execute(
+                update(tables.delivery)
+                .where(tables.delivery.c.subscriber_id == subscriber_id)
+                .values(**nobody)
+            )
+            return True
+
     def listed(self, *, state: SubscriberState | None = None) -> Iterator[Subscriber]:
         """Everyone, or everyone in a state, by number."""
         last = 0

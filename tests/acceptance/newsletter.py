@@ -40,7 +40,7 @@ provider:
 storage: {storage}
 """
 
-SECRET = "een-geheim-dat-alleen-de-tests-kennen-0123456789"  # noqa: S105
+SECRET = "een-geheim-dat-alleen-de-tests-kennen-0123456789"
 
 POST = """\
 ---
@@ -52,8 +52,8 @@ Soms dragen we meer dan we merken.
 
 ## Neerzetten
 
-Voorbeeld: Je komt thuis van je werk en houdt je tas nog vast terwijl je de post bekijkt. Pas na een kwartier merk
-je dat je schouder pijn doet. Je zet de tas bij de deur en ademt uit.
+Voorbeeld: Je komt thuis van je werk en houdt je tas nog vast terwijl je de post bekijkt. Pas na een kwartier
+merk je dat je schouder pijn doet. Je zet de tas bij de deur en ademt uit.
 
 💡 Wat draag jij nog met je mee dat je allang had kunnen neerzetten?
 """

@@ -114,7 +114,7 @@ def test_an_approval_is_waited_for(letter: Folder) -> None:
 
 def test_a_post_without_a_question_is_passed_over_and_said_so(letter: Folder) -> None:
     (letter.path / "posts" / "aankondiging.md").write_text(
-        "---\ntitle: Even stil\ndate: 2026-08-01\nlanguage: nl\n---\nDeze week staat alles even stil. Tot later.\n",
+        "---\ntitle: Even stil\ndate: 2026-08-01\nlanguage: nl\n---\nDeze week is het stil.\n",
         "utf-8",
     )
     letter.subscribe(2)
