@@ -29,7 +29,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_help_is_quick() -> None:
-    """Under 0.3 s as a person meets it, with compiled modules: the best of five, against a bare interpreter."""
+    """Under 0.3 s more than a bare interpreter: the best of five."""
 
     def best(*words: str) -> float:
         took = []

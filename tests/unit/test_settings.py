@@ -318,7 +318,7 @@ REFUSED = [
     ("storage:", "storage: postgresql://db", 25, "storage: names no database"),
     ("storage:", "storage: postgresql://db:x/y", 25, "storage: is not a database address"),
     ("storage:", "timezone: Europe/Rome", 25, "timezone: is not a key here; it belongs below 'schedule:'"),
-    ("storage:", "colour: blue", 25, "colour: is not a key here: use newsletter, sources, pick, no_pick, schedule"),
+    ("storage:", "colour: blue", 25, "colour: is not a key here: use newsletter, sources, pick, no_pick"),
     ("- folder:", "[]", 9, "sources: names no source: write '- folder: posts' below it"),
 ]
 
