@@ -15,6 +15,22 @@ class Mailbox:
     name: str = ""
 
 
+COLOUR_ROLES = ("page", "card", "band", "mark", "ink", "soft", "accent", "over", "line")
+"""What a colour of `schedule.yaml` may be for. Not every design has every role: `over` is text on `band`."""
+FONT_ROLES = ("text", "heading")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logo:
+    """A picture at the foot of the letter, shown at `width` by `height` pixels."""
+
+    url: str
+    width: int
+    height: int
+    alt: str = ""
+    """Empty: the newsletter's name."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Newsletter:
     """Who sends this: the same in every letter."""
@@ -32,6 +48,20 @@ class Newsletter:
     """The editor's own greeting, in lines; empty: the catalogue's, then the sender's name."""
     every: str = "week"
     """How often a letter goes out: `week`, `2 weeks` or `month`. The confirm letter says it."""
+    colours: tuple[tuple[str, str, str], ...] = ()
+    """The operator's own: role, colour in light, colour in dark (six-digit hex)."""
+    fonts: tuple[tuple[str, str], ...] = ()
+    """The operator's own: role, font stack that ends in a generic family."""
+    logo: Logo | None = None
+    address_form: str = "je"
+    """How Dutch letters address a reader: `je` or `u`."""
+
+    def __post_init__(self) -> None:
+        """JSON, in which an edition is kept, knows no tuples: what was read back is made the same again."""
+        object.__setattr__(self, "colours", tuple((role, light, dark) for role, light, dark in self.colours))
+        object.__setattr__(self, "fonts", tuple((role, stack) for role, stack in self.fonts))
+        if isinstance(self.logo, dict):
+            object.__setattr__(self, "logo", Logo(**self.logo))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +83,10 @@ class LetterContent:
     lead: str = ""
     post_language: str = ""
     """Language of question and example where it is not `language`; empty: the same."""
+    browser_url: str | None = None
+    """The same letter as a web page, with no token in it; None: there is no such page."""
+    preferences: str = ""
+    """What to put behind a recipient's unsubscribe link to come to their preferences; empty: no such page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

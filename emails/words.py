@@ -5,23 +5,29 @@ made by
 
     pybabel compile --domain letters --directory emails/locale
 
+`locale/nl@u` holds only what differs from `nl` when readers are addressed as `u`.
+
 Keys are names such as `footer.why`, so that English is a translation like any other and a missing word can
 never show up as a word of another language.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import NoReturn
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 
 DOMAIN = "letters"
+_FOLDERS: list[Traversable] = [files("emails") / "locale"]
 
 
 class UnknownLanguage(ValueError):
@@ -61,6 +67,10 @@ class Words:
         """A date as people write it: `29 november 2026`, `November 29, 2026`."""
         return format_date(day, format="long", locale=self.locale)
 
+    def weekday(self, day: date) -> str:
+        """A date with its day: `zondag 29 november 2026`, `Sunday, November 29, 2026`."""
+        return format_date(day, format="full", locale=self.locale)
+
     @property
     def direction(self) -> str:
         """`ltr` or `rtl`."""
@@ -77,10 +87,11 @@ def direction(language: str) -> str:
 
 
 @cache
-def words(language: str) -> Words:
+def words(language: str, form: str = "") -> Words:
     """The words of `language`, a BCP 47 tag; a regional tag such as `nl-BE` uses the catalogue of `nl`.
 
-    Raises `UnknownLanguage`, naming the languages there are.
+    `form` is how a reader is addressed where a language has a catalogue for it (`nl@u`); other languages
+    have one form. Raises `UnknownLanguage`, naming the languages there are.
     """
     try:
         locale = Locale.parse(language, sep="-")
@@ -88,23 +99,63 @@ def words(language: str) -> Words:
         raise UnknownLanguage(_unknown(language)) from error
     if locale.language not in languages():
         raise UnknownLanguage(_unknown(language))
-    return Words(language=language, catalogue=_catalogue(locale.language), locale=locale)
+    return Words(language=language, catalogue=_catalogue(locale.language, form), locale=locale)
 
 
 @cache
 def languages() -> tuple[str, ...]:
     """The languages that have a catalogue, sorted."""
-    folder = files("emails") / "locale"
-    found = (entry.name for entry in folder.iterdir() if (entry / "LC_MESSAGES" / f"{DOMAIN}.mo").is_file())
+    found = {
+        entry.name
+        for folder in _FOLDERS
+        for entry in folder.iterdir()
+        if "@" not in entry.name and _compiled(folder, entry.name).is_file()
+    }
     return tuple(sorted(found))
 
 
-def _catalogue(language: str) -> NullTranslations:
-    path = files("emails") / "locale" / language / "LC_MESSAGES" / f"{DOMAIN}.mo"
+@contextmanager
+def more_catalogues(folder: Traversable) -> Iterator[None]:
+    """For the block, languages of `folder` (laid out as `emails/locale`) count too.
+
+    Not for threads: it holds for the whole program.
+    """
+    _FOLDERS.append(folder)
+    forget()
+    try:
+        yield
+    finally:
+        _FOLDERS.remove(folder)
+        forget()
+
+
+def forget() -> None:
+    """Read catalogues anew when they are asked for next."""
+    words.cache_clear()
+    languages.cache_clear()
+
+
+def _catalogue(language: str, form: str) -> NullTranslations:
+    plain = _read(language)
+    assert plain is not None, "asked for a language that `languages` does not name"
+    plain.add_fallback(_NoWord(language))
+    formed = _read(f"{language}@{form}") if form else None
+    if formed is None:
+        return plain
+    formed.add_fallback(plain)
+    return formed
+
+
+def _read(name: str) -> NullTranslations | None:
+    path = next((p for p in (_compiled(folder, name) for folder in _FOLDERS) if p.is_file()), None)
+    if path is None:
+        return None
     with path.open("rb") as stream:
-        catalogue = GNUTranslations(stream)
-    catalogue.add_fallback(_NoWord(language))
-    return catalogue
+        return GNUTranslations(stream)
+
+
+def _compiled(folder: Traversable, name: str) -> Traversable:
+    return folder / name / "LC_MESSAGES" / f"{DOMAIN}.mo"
 
 
 class _NoWord(NullTranslations):

@@ -57,12 +57,25 @@ def signer_of(settings: Settings, store: Store) -> Signer:
 
 
 def esp_of(settings: Settings) -> Esp:
-    """The provider, ready to send. Raises `SettingsError` naming the line."""
+    """The provider, ready to send. Raises `SettingsError` naming the line.
+
+    A sandbox that is named without an address and does not run is brought along.
+    """
+    provider = settings.provider
+    if provider.name == "sandbox" and provider.base_url is None:
+        # A web server comes with it: imported only when it is needed.
+        from pipeline.own_sandbox import bring_along
+
+        return bring_along(state_folder(settings), lambda url: _made(settings, base_url=url))
+    return _made(settings, base_url=provider.base_url)
+
+
+def _made(settings: Settings, *, base_url: str | None) -> Esp:
     provider = settings.provider
     try:
         return make_esp(
             provider.name,
-            base_url=provider.base_url,
+            base_url=base_url,
             env=settings.revealed,
             batch_size=provider.batch_size,
             outbox_folder=state_folder(settings) / "outbox",

@@ -133,7 +133,11 @@ def _consent(number: int) -> dict[str, Any]:
     }
 
 
-_MARKS = {"address": "wbaddress@example.org", "unsubscribe": "https://unsubscribe.example", "delivery": "wbdelivery"}
+_MARKS = {
+    "address": "wbaddress@example.org",
+    "unsubscribe": "https://unsubscribe.example",
+    "delivery": "wbdelivery",
+}
 
 
 def template(folder: Path, style: str) -> dict[str, Any]:

@@ -11,10 +11,9 @@ import click
 @click.option("--port", default=8026, show_default=True, type=click.IntRange(0, 65535), help="0: a free one.")
 @click.option(
     "--folder",
-    default=Path("sandbox"),
-    show_default=True,
+    default=None,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the messages are kept, in sandbox.db.",
+    help="Where the messages are kept, in sandbox.db. [default: the newsletter's own, else ./sandbox]",
 )
 @click.option(
     "--api-key",
@@ -23,7 +22,8 @@ import click
     default=None,
     help="Take calls with this key only.",
 )
-def command(port: int, folder: Path, api_key: str | None) -> None:
+@click.pass_obj
+def command(config: Path, port: int, folder: Path | None, api_key: str | None) -> None:
     """Run a provider on this machine that mails nobody and shows an inbox page, until stopped.
 
     \b
@@ -40,6 +40,7 @@ def command(port: int, folder: Path, api_key: str | None) -> None:
 
     from emails.sandbox import SandboxRecord, serve
 
+    folder = folder or _own_folder(config)
     try:
         with SandboxRecord(folder / "sandbox.db") as record:
             serve(record, port=port, api_key=api_key or None, ready=_say)
@@ -52,6 +53,13 @@ def command(port: int, folder: Path, api_key: str | None) -> None:
         raise click.UsageError(
             f"{folder / 'sandbox.db'} cannot be used: {error}; move it away or choose another --folder"
         ) from error
+
+
+def _own_folder(config: Path) -> Path:
+    """Where a run of this newsletter keeps its sandbox, so that its letters can be looked at afterwards."""
+    from pipeline.wiring import settings_from, state_folder
+
+    return state_folder(settings_from(config)) / "sandbox" if config.exists() else Path("sandbox")
 
 
 def _say(url: str) -> None:

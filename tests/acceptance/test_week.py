@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from emails.sandbox import SandboxRecord
 from tests.acceptance.newsletter import NOW, Folder, newsletter
 
 KEYS = {"outcome", "edition", "week", "post", "question", "example", "counts", "seconds", "notes"}
@@ -339,3 +340,13 @@ def _post(url: str, body: bytes) -> int:
     status = connection.getresponse().status
     connection.close()
     return status
+
+
+def test_a_sandbox_without_an_address_is_brought_along(letter: Folder) -> None:
+    letter.subscribe(3)
+    file = letter.path / "schedule.yaml"
+    file.write_text(re.sub(r"  base_url: .*\n", "", file.read_text("utf-8")), "utf-8")
+    assert letter.run()["outcome"] == "sent"
+    with SandboxRecord(letter.path / "var" / "sandbox" / "sandbox.db") as record:
+        assert record.counts().messages == 3
+    assert letter.record.counts().messages == 0

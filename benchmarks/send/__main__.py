@@ -1,0 +1,3 @@
+from benchmarks.send.run import main
+
+main()
