@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ from emails.delivery import Answer, AnswerClass, Capabilities, Found, Recipient,
 from emails.edition import Mailbox, Mailing
 from emails.esp.http import Channel, HttpAnswer, NoAnswer
 from emails.esp.reading import read_no_answer
+from emails.message import HeaderError, ascii_address
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,50 @@ class Bearer:
 
     def hide(self, text: str) -> str:
         return text.replace(self.secret, "<secret>") if self.secret else text
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderKey:
+    """A secret in a header of the provider's own, as it is."""
+
+    name: str
+    secret: str = field(repr=False)
+
+    def headers(self, request: Request) -> Mapping[str, str]:
+        return {self.name: self.secret}
+
+    def hide(self, text: str) -> str:
+        return text.replace(self.secret, "<secret>") if self.secret else text
+
+
+def post_json(
+    url: str,
+    body: Iterable[bytes],
+    *,
+    key: str,
+    recipients: Sequence[Recipient],
+    headers: Mapping[str, str] | None = None,
+) -> Request:
+    """A call with a JSON body that was made in pieces; `headers` are those of this provider alone."""
+    return Request(
+        method="POST",
+        url=url,
+        headers={"content-type": "application/json", "accept": "application/json", **(headers or {})},
+        body=b"".join(body),
+        key=key,
+        recipients=tuple(recipients),
+    )
+
+
+def written_address(address: str) -> str:
+    """With the domain in ASCII. One that cannot be written so goes as it is: the provider refuses it then,
+    and its neighbours are sent without it."""
+    if address.isascii():
+        return address
+    try:
+        return ascii_address(address)
+    except HeaderError:
+        return address
 
 
 class HttpEsp:

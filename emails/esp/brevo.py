@@ -7,7 +7,7 @@ headers and names, as of November 2026.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.header import Header
 from functools import lru_cache
@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from emails.delivery import Answer, AnswerClass, Capabilities, Found, Recipient, Request, Search, Sought
 from emails.edition import Letter, Mailbox, Mailing
-from emails.esp.base import Ask, HttpEsp
+from emails.esp.base import Ask, HeaderKey, HttpEsp, post_json, written_address
 from emails.esp.http import HttpAnswer, NoAnswer
 from emails.esp.reading import (
     MAX_RETRY_AFTER,
@@ -32,7 +32,7 @@ from emails.esp.settings import EspSettings
 from emails.esp.splice import Hole, Splice, dump, inside
 from emails.esp.untemplated import without_placeholders
 from emails.merge import split
-from emails.message import HeaderError, ascii_address, edition_headers, own_headers
+from emails.message import edition_headers, own_headers
 
 BASE_URL = "https://api.brevo.com/v3"
 CAPABILITIES = Capabilities(
@@ -61,19 +61,6 @@ _PAGE, _PAGES = 2500, 8
 """The default size of a page of events, and how many of them we read at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """`api-key: …`."""
-
-    secret: str = field(repr=False)
-
-    def headers(self, request: Request) -> Mapping[str, str]:
-        return {"api-key": self.secret}
-
-    def hide(self, text: str) -> str:
-        return text.replace(self.secret, "<secret>")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrevoDialect:
     """Requests and answers of `POST /smtp/email`, and the search of `GET /smtp/statistics/events`."""
@@ -93,20 +80,13 @@ class BrevoDialect:
         for number, person in enumerate(recipients):
             ours = {**own_headers(mailing, person), "X-Mailin-custom": _custom(mailing, key, person)}
             values = {
-                "address": inside(_address(person.address)).encode(),
+                "address": inside(written_address(person.address)).encode(),
                 "unsubscribe": person.unsubscribe_url.encode(),
                 "headers": f",{dump(ours)[1:]}".encode(),
             }
             pieces += (b"," if number else b"", *version.fill(values))
         pieces.append(b"]}")
-        return Request(
-            method="POST",
-            url=f"{self.base_url}/smtp/email",
-            headers={"content-type": "application/json", "accept": "application/json"},
-            body=b"".join(pieces),
-            key=key,
-            recipients=tuple(recipients),
-        )
+        return post_json(f"{self.base_url}/smtp/email", pieces, key=key, recipients=recipients)
 
     def read_answer(self, answer: HttpAnswer, request: Request) -> Answer:
         """`{"messageIds": […]}` in order or `{"messageId"}` on success, `{"code", "message"}` on failure."""
@@ -118,7 +98,9 @@ class BrevoDialect:
 
     def find(self, sought: Sought, ask: Ask) -> Found:
         """Everyone for whom Brevo has any event with the batch's tag, told apart by their address."""
-        deliveries = {_address(person.address).lower(): person.delivery_id for person in sought.recipients}
+        deliveries = {
+            written_address(person.address).lower(): person.delivery_id for person in sought.recipients
+        }
         taken: dict[str, str | None] = {}
         for page in range(_PAGES):
             events = _events(ask(self._search(sought, page * _PAGE)))
@@ -146,7 +128,7 @@ class BrevoDialect:
 def make(settings: EspSettings) -> HttpEsp:
     """Brevo with the operator's settings. Raises `emails.esp.settings.EspSettingsError`."""
     dialect = BrevoDialect(base_url=settings.url(BASE_URL), capabilities=settings.limited(CAPABILITIES))
-    return HttpEsp(dialect, ApiKey(settings.secret("BREVO_API_KEY", CAPABILITIES.name)))
+    return HttpEsp(dialect, HeaderKey("api-key", settings.secret("BREVO_API_KEY", CAPABILITIES.name)))
 
 
 # Building
@@ -208,16 +190,6 @@ def _custom(mailing: Mailing, key: str, person: Recipient) -> str:
     }
     text = dump(ours)
     return text if text.isascii() else dump({name: ours[name] for name in ours if name not in mailing.tags})
-
-
-def _address(address: str) -> str:
-    """With the domain in ASCII. One that cannot be written so goes as it is, to be refused."""
-    if address.isascii():
-        return address
-    try:
-        return ascii_address(address)
-    except HeaderError:
-        return address
 
 
 # Reading

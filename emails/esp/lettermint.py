@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
 from emails.delivery import Answer, AnswerClass, Capabilities, DeliveryState, Receipt, Recipient, Request
 from emails.edition import Letter, Mailing, Newsletter
-from emails.esp.base import HttpEsp, display
+from emails.esp.base import HeaderKey, HttpEsp, display, post_json, written_address
 from emails.esp.http import HttpAnswer
 from emails.esp.reading import Complaint, Rules, accepted, is_success, json_of, plain, read_failure
 from emails.esp.settings import EspSettings
 from emails.esp.splice import Hole, Splice, dump, inside
 from emails.esp.untemplated import without_placeholders
 from emails.merge import split
-from emails.message import HeaderError, ascii_address, edition_headers, own_headers
+from emails.message import edition_headers, own_headers
 
 BASE_URL = "https://api.lettermint.co/v1"
 ROUTE = "broadcast"
@@ -52,19 +52,6 @@ _NOT_TAKEN = frozenset({"suppressed", "failed", "blocked", "policy_rejected"})
 """Statuses of a message that its recipient will not get."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectToken:
-    """`x-lettermint-token: …`."""
-
-    secret: str = field(repr=False)
-
-    def headers(self, request: Request) -> Mapping[str, str]:
-        return {"x-lettermint-token": self.secret}
-
-    def hide(self, text: str) -> str:
-        return text.replace(self.secret, "<secret>")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LettermintDialect:
     """Requests and answers of `POST /send/batch`."""
@@ -85,24 +72,19 @@ class LettermintDialect:
         for person in recipients:
             own = own_headers(mailing, person)
             values = {
-                "address": inside(_address(person.address)).encode(),
+                "address": inside(written_address(person.address)).encode(),
                 "unsubscribe": person.unsubscribe_url.encode(),
                 "headers": (f",{dump(own)[1:]}" if own else "}").encode(),
                 "shared": f'{shared},"delivery":{dump(person.delivery_id)}'.encode(),
             }
             pieces += (b"," if pieces else b"[", *message.fill(values))
         pieces.append(b"]" if pieces else b"[]")
-        return Request(
-            method="POST",
-            url=f"{self.base_url}/send/batch",
-            headers={
-                "content-type": "application/json",
-                "accept": "application/json",
-                "idempotency-key": key,
-            },
-            body=b"".join(pieces),
+        return post_json(
+            f"{self.base_url}/send/batch",
+            pieces,
             key=key,
-            recipients=tuple(recipients),
+            recipients=recipients,
+            headers={"idempotency-key": key},
         )
 
     def read_answer(self, answer: HttpAnswer, request: Request) -> Answer:
@@ -128,7 +110,9 @@ _SANDBOX = (
 def make(settings: EspSettings) -> HttpEsp:
     """Lettermint with the operator's settings. Raises `emails.esp.settings.EspSettingsError`."""
     dialect = LettermintDialect(base_url=settings.url(BASE_URL), capabilities=settings.limited(CAPABILITIES))
-    return HttpEsp(dialect, ProjectToken(settings.secret("LETTERMINT_TOKEN", CAPABILITIES.name)))
+    return HttpEsp(
+        dialect, HeaderKey("x-lettermint-token", settings.secret("LETTERMINT_TOKEN", CAPABILITIES.name))
+    )
 
 
 # Building
@@ -163,16 +147,6 @@ def _message(newsletter: Newsletter, letter: Letter, headers: str) -> Splice:
         Hole("shared"),
         "}}",
     )
-
-
-def _address(address: str) -> str:
-    """With the domain in ASCII. One that cannot be written so goes as it is, to be refused."""
-    if address.isascii():
-        return address
-    try:
-        return ascii_address(address)
-    except HeaderError:
-        return address
 
 
 # Reading

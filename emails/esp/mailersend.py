@@ -17,7 +17,7 @@ from typing import Any
 
 from emails.delivery import Answer, Capabilities, DeliveryState, Receipt, Recipient, Request
 from emails.edition import Mailbox, Mailing
-from emails.esp.base import Bearer, HttpEsp
+from emails.esp.base import Bearer, HttpEsp, post_json
 from emails.esp.http import HttpAnswer
 from emails.esp.links import addresses
 from emails.esp.reading import Complaint, Rules, accepted, json_of, plain, read_failure
@@ -67,11 +67,9 @@ class MailerSendDialect:
         `emails.message.HeaderError` for an unsubscribe link or an address that no message can hold.
         """
         (person,) = recipients
-        return Request(
-            method="POST",
-            url=f"{self.base_url}/email",
-            headers={"content-type": "application/json", "accept": "application/json"},
-            body=dump(_message(mailing, person)).encode(),
+        return post_json(
+            f"{self.base_url}/email",
+            [dump(_message(mailing, person)).encode()],
             key=key,
             recipients=(person,),
         )

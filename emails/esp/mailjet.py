@@ -26,7 +26,7 @@ from emails.delivery import (
     Sought,
 )
 from emails.edition import Letter, Mailbox, Mailing, Newsletter
-from emails.esp.base import Ask, HttpEsp
+from emails.esp.base import Ask, HttpEsp, post_json, written_address
 from emails.esp.basic import Basic
 from emails.esp.http import HttpAnswer, NoAnswer
 from emails.esp.reading import Complaint, Rules, accepted, is_success, json_of, plain, read_failure
@@ -34,7 +34,7 @@ from emails.esp.settings import EspSettings
 from emails.esp.splice import Hole, Splice, dump, inside
 from emails.esp.untemplated import without_placeholders
 from emails.merge import split
-from emails.message import HeaderError, ascii_address, edition_headers, own_headers
+from emails.message import edition_headers, own_headers
 
 BASE_URL = "https://api.mailjet.com"
 CAPABILITIES = Capabilities(
@@ -77,19 +77,14 @@ class MailjetDialect:
         for person in recipients:
             own = own_headers(mailing, person)
             values = {
-                "address": inside(_address(person.address)).encode(),
+                "address": inside(written_address(person.address)).encode(),
                 "unsubscribe": person.unsubscribe_url.encode(),
                 "headers": (f",{dump(own)[1:]}" if own else "}").encode(),
                 "custom_id": inside(custom_id(mailing.edition, person.delivery_id)).encode(),
             }
             pieces += (b"," if pieces else b"", *message.fill(values))
-        return Request(
-            method="POST",
-            url=f"{self.base_url}/v3.1/send",
-            headers={"content-type": "application/json", "accept": "application/json"},
-            body=b"".join([b'{"Messages":[', *pieces, b"]}"]),
-            key=key,
-            recipients=tuple(recipients),
+        return post_json(
+            f"{self.base_url}/v3.1/send", [b'{"Messages":[', *pieces, b"]}"], key=key, recipients=recipients
         )
 
     def read_answer(self, answer: HttpAnswer, request: Request) -> Answer:
@@ -177,18 +172,7 @@ def _message(newsletter: Newsletter, letter: Letter, headers: str, payload: str)
 
 def _box(box: Mailbox) -> str:
     name = " ".join(box.name.split())
-    return dump({"Email": _address(box.address), **({"Name": name} if name else {})})
-
-
-def _address(address: str) -> str:
-    """With the domain in ASCII. One that cannot be written so goes as it is: the provider refuses it then,
-    and its neighbours are sent without it."""
-    if address.isascii():
-        return address
-    try:
-        return ascii_address(address)
-    except HeaderError:
-        return address
+    return dump({"Email": written_address(box.address), **({"Name": name} if name else {})})
 
 
 def _payload(mailing: Mailing, key: str) -> str:
@@ -226,8 +210,8 @@ def _paired(request: Request, results: Sequence[Mapping[str, Any]]) -> list[Pair
         return None
     if all(_is_about(result, person) for person, result in zip(people, results, strict=True)):
         return list(zip(people, results, strict=True))
-    by_address = {_told_address(result): result for result in results}
-    wanted = [_address(person.address).lower() for person in people]
+    by_address = {_toldwritten_address(result): result for result in results}
+    wanted = [written_address(person.address).lower() for person in people]
     if set(wanted) != set(by_address):
         return None
     return [(person, by_address[address]) for person, address in zip(people, wanted, strict=True)]
@@ -258,11 +242,11 @@ def _receipt(person: Recipient, result: Mapping[str, Any]) -> Receipt:
 
 def _is_about(result: Mapping[str, Any], person: Recipient) -> bool:
     """A result without an address, such as an error, is taken on trust."""
-    told = _told_address(result)
-    return told is None or told == _address(person.address).lower()
+    told = _toldwritten_address(result)
+    return told is None or told == written_address(person.address).lower()
 
 
-def _told_address(result: Mapping[str, Any]) -> str | None:
+def _toldwritten_address(result: Mapping[str, Any]) -> str | None:
     email = _addressee(result).get("Email")
     return email.lower() if isinstance(email, str) else None
 

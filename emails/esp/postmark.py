@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -28,7 +28,7 @@ from emails.delivery import (
     Sought,
 )
 from emails.edition import Letter, Mailing, Newsletter
-from emails.esp.base import Ask, HttpEsp, display
+from emails.esp.base import Ask, HeaderKey, HttpEsp, display, post_json
 from emails.esp.http import HttpAnswer, NoAnswer
 from emails.esp.reading import Complaint, Rules, accepted, is_success, json_of, plain, read_failure
 from emails.esp.settings import EspSettings, EspSettingsError
@@ -66,19 +66,6 @@ _VALUE_LENGTH = 80
 _PAGE = 500
 
 
-@dataclass(frozen=True, slots=True)
-class ServerToken:
-    """`X-Postmark-Server-Token: …`."""
-
-    secret: str = field(repr=False)
-
-    def headers(self, request: Request) -> Mapping[str, str]:
-        return {"x-postmark-server-token": self.secret}
-
-    def hide(self, text: str) -> str:
-        return text.replace(self.secret, "<secret>")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostmarkDialect:
     """Requests and answers of `POST /email/batch`, and the search of `GET /messages/outbound`."""
@@ -106,14 +93,7 @@ class PostmarkDialect:
             }
             pieces += (b"," if pieces else b"[", *message.fill(values))
         pieces.append(b"]" if pieces else b"[]")
-        return Request(
-            method="POST",
-            url=f"{self.base_url}/email/batch",
-            headers={"content-type": "application/json", "accept": "application/json"},
-            body=b"".join(pieces),
-            key=key,
-            recipients=tuple(recipients),
-        )
+        return post_json(f"{self.base_url}/email/batch", pieces, key=key, recipients=recipients)
 
     def read_answer(self, answer: HttpAnswer, request: Request) -> Answer:
         """A result for each message, in order; each has its own `ErrorCode`, 0 or none for success."""
@@ -165,7 +145,7 @@ def make(settings: EspSettings) -> HttpEsp:
             "put the token of your server there"
         )
     dialect = PostmarkDialect(base_url=settings.url(BASE_URL), capabilities=settings.limited(CAPABILITIES))
-    return HttpEsp(dialect, ServerToken(token))
+    return HttpEsp(dialect, HeaderKey("x-postmark-server-token", token))
 
 
 # Building

@@ -15,13 +15,13 @@ from typing import Any
 
 from emails.delivery import Answer, Capabilities, DeliveryState, Receipt, Recipient, Request
 from emails.edition import Letter, Mailing, Newsletter
-from emails.esp.base import Bearer, HttpEsp, display
+from emails.esp.base import Bearer, HttpEsp, display, post_json, written_address
 from emails.esp.http import HttpAnswer
 from emails.esp.reading import Complaint, Rules, accepted, in_order, is_success, json_of, plain, read_failure
 from emails.esp.settings import EspSettings
 from emails.esp.splice import Hole, Splice, dump, inside
 from emails.merge import split
-from emails.message import HeaderError, ascii_address, edition_headers, own_headers
+from emails.message import edition_headers, own_headers
 
 BASE_URL = "https://api.resend.com"
 CAPABILITIES = Capabilities(
@@ -70,25 +70,19 @@ class ResendDialect:
         for person in recipients:
             own = own_headers(mailing, person)
             values = {
-                "address": inside(_address(person.address)).encode(),
+                "address": inside(written_address(person.address)).encode(),
                 "unsubscribe": person.unsubscribe_url.encode(),
                 "headers": (f",{dump(own)[1:]}" if own else "}").encode(),
                 "tags": f"{tags},{_tag('delivery', person.delivery_id)}".encode(),
             }
             pieces += (b"," if pieces else b"[", *message.fill(values))
         pieces.append(b"]" if pieces else b"[]")
-        return Request(
-            method="POST",
-            url=f"{self.base_url}/emails/batch",
-            headers={
-                "content-type": "application/json",
-                "accept": "application/json",
-                "idempotency-key": key,
-                "x-batch-validation": "strict",
-            },
-            body=b"".join(pieces),
+        return post_json(
+            f"{self.base_url}/emails/batch",
+            pieces,
             key=key,
-            recipients=tuple(recipients),
+            recipients=recipients,
+            headers={"idempotency-key": key, "x-batch-validation": "strict"},
         )
 
     def read_answer(self, answer: HttpAnswer, request: Request) -> Answer:
@@ -129,17 +123,6 @@ def _message(newsletter: Newsletter, letter: Letter, headers: str) -> Splice:
         Hole("tags"),
         "]}",
     )
-
-
-def _address(address: str) -> str:
-    """With the domain in ASCII. One that cannot be written so goes as it is: the provider refuses it then,
-    and its neighbours are sent without it."""
-    if address.isascii():
-        return address
-    try:
-        return ascii_address(address)
-    except HeaderError:
-        return address
 
 
 def _tags(mailing: Mailing, key: str) -> str:

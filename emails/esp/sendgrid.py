@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from emails.delivery import Answer, Capabilities, Found, Recipient, Request, Search, Sought
 from emails.edition import MERGE_NAMES, Letter, Mailbox, Mailing, Newsletter
-from emails.esp.base import Ask, Bearer, HttpEsp
+from emails.esp.base import Ask, Bearer, HttpEsp, post_json
 from emails.esp.http import HttpAnswer, NoAnswer
 from emails.esp.links import addresses, check_links, plain
 from emails.esp.literal import Syntax, literal
@@ -82,13 +82,8 @@ class SendGridDialect:
         head, tail = _around(
             mailing.newsletter, mailing.letter, category(mailing.installation, mailing.edition)
         )
-        return Request(
-            method="POST",
-            url=f"{self.base_url}/v3/mail/send",
-            headers={"content-type": "application/json", "accept": "application/json"},
-            body=b"".join((head, people.encode(), tail)),
-            key=key,
-            recipients=tuple(recipients),
+        return post_json(
+            f"{self.base_url}/v3/mail/send", (head, people.encode(), tail), key=key, recipients=recipients
         )
 
     def read_answer(self, answer: HttpAnswer, request: Request) -> Answer:

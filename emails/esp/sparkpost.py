@@ -28,7 +28,7 @@ from emails.delivery import (
     Sought,
 )
 from emails.edition import Letter, Mailbox, Mailing, Newsletter
-from emails.esp.base import Ask, HttpEsp, display
+from emails.esp.base import Ask, HttpEsp, display, post_json
 from emails.esp.http import HttpAnswer, NoAnswer
 from emails.esp.links import addresses, check_links
 from emails.esp.literal import Syntax, literal, template
@@ -115,17 +115,12 @@ class SparkPostDialect:
         letter = _letter(mailing.newsletter, mailing.letter, dump(_headers(mailing)), mailing.notice)
         people = zip(addresses(recipients), recipients, strict=True)
         to = ",".join(_recipient(address, person, mailing.notice) for address, person in people)
-        return Request(
-            method="POST",
-            url=f"{self.base_url}/transmissions",
-            headers={
-                "content-type": "application/json",
-                "accept": "application/json",
-                "idempotency-key": key,
-            },
-            body=b"".join([letter, _about(mailing, key).encode(), b',"recipients":[', to.encode(), b"]}"]),
+        return post_json(
+            f"{self.base_url}/transmissions",
+            [letter, _about(mailing, key).encode(), b',"recipients":[', to.encode(), b"]}"],
             key=key,
-            recipients=tuple(recipients),
+            recipients=recipients,
+            headers={"idempotency-key": key},
         )
 
     def read_answer(self, answer: HttpAnswer, request: Request) -> Answer:
