@@ -1,4 +1,4 @@
-"""What `approve` and `resume` share: find the week, act once in a person's name, say what happened."""
+"""What the commands that steer a week share: find it, act once in a person's name, say what happened."""
 
 from __future__ import annotations
 
@@ -30,3 +30,16 @@ def steer(config: Path, week: str, by: str | None, act: Action, *, done: str, al
         changed = act(store, edition, by or getpass.getuser(), SystemClock().now())
     click.echo(f"{edition.day} ({edition.week}) {done if changed else already}")
     return 0
+
+
+def steering_command(name: str, purpose: str, act: Action, *, done: str, already: str) -> click.Command:
+    """A command `weekbrief NAME WEEK [--by WHO]` that does `act`; `purpose` is its help."""
+
+    @click.command(name, help=purpose, epilog=f"Example: weekbrief {name} 2026-W48 --by Gerrit")
+    @click.argument("week")
+    @click.option("--by", metavar="NAME", help="Who does it; the login name if left out.")
+    @click.pass_obj
+    def command(config: Path, week: str, by: str | None) -> int:
+        return steer(config, week, by, act, done=done, already=already)
+
+    return command
