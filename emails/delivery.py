@@ -57,9 +57,13 @@ class AnswerClass(StrEnum):
     """The provider may or may not have it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Recipient:
-    """One person of a batch, with everything that differs per person."""
+    """One person of a batch, with everything that differs per person.
+
+    Not frozen, because that would be a third of what one costs and a run makes one for everybody; nobody
+    changes one all the same.
+    """
 
     delivery_id: str
     address: str
@@ -95,6 +99,8 @@ class Answer:
     retry_after: float | None = None
     """Seconds, already capped."""
     body_sha256: str | None = None
+    provider_id: str | None = None
+    """The one id of the whole call, for a provider that names no others; then `receipts` may be empty."""
     alarm: str | None = None
     in_doubt: bool = False
     """Only with HOLD: the provider may have the batch nevertheless (a redirect, "same key, other body"),

@@ -107,7 +107,7 @@ class MailgunDialect:
         """`{"id", "message": "Queued. Thank you."}` on success, `{"message"}` or a bare string on failure."""
         body = json_of(answer)
         if is_success(answer) and isinstance(body, Mapping) and isinstance(body.get("message"), str):
-            return _taken(answer, request, body.get("id"))
+            return _taken(answer, body.get("id"))
         read = read_failure(answer, _complaint(answer.status, body), RULES)
         if read.retry_after is None and answer.status == 429:
             read = replace(read, retry_after=_pause_in_words(body))
@@ -250,10 +250,10 @@ def _head(boundary: str, name: str) -> bytes:
 # Reading
 
 
-def _taken(answer: HttpAnswer, request: Request, message_id: Any) -> Answer:
+def _taken(answer: HttpAnswer, message_id: Any) -> Answer:
     if not (isinstance(message_id, str) and message_id):
         return accepted(answer, alarm="Mailgun took the batch and gave it no id")
-    return one_id(answer, request, message_id)
+    return one_id(answer, message_id)
 
 
 def _complaint(status: int, body: Any) -> Complaint | None:

@@ -92,7 +92,7 @@ class SendGridDialect:
         if answer.status == 202 and not answer.body and not answer.cut:
             message_id = answer.headers.get("x-message-id", "").strip()
             if message_id:
-                return one_id(answer, request, message_id)
+                return one_id(answer, message_id)
             return accepted(answer, alarm="SendGrid took the batch and gave it no id")
         return read_failure(answer, _complaint(answer.status, json_of(answer)), RULES)
 

@@ -244,7 +244,7 @@ def _taken(answer: HttpAnswer, request: Request, transmission: Any, took: int) -
         return accepted(answer, alarm=f"SparkPost took {took} of {wanted} recipients and did not say which")
     if not (isinstance(transmission, str | int) and transmission):
         return accepted(answer, alarm="SparkPost took the batch and gave it no id")
-    return one_id(answer, request, str(transmission))
+    return one_id(answer, str(transmission))
 
 
 def _complaint(status: int, body: Any) -> Complaint | None:

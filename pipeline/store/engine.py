@@ -94,6 +94,8 @@ def _sqlite_pragmas(connection: Any, _entry: ConnectionPoolEntry) -> None:
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     cursor.execute("PRAGMA journal_mode = wal")
     cursor.execute("PRAGMA synchronous = full")
+    # 32 MB: freezing fills two indexes in no order, and the usual 2 MB would write each page many times.
+    cursor.execute("PRAGMA cache_size = -32000")
     cursor.execute("PRAGMA foreign_keys = on")
     cursor.close()
 

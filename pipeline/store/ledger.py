@@ -8,13 +8,13 @@ lost its place can finish nothing. The rules (R1 to R12) and states stand in `do
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, insert, or_, select, update
 
-from emails.delivery import Answer, AnswerClass, BatchState, DeliveryState, EditionState, Receipt
+from emails.delivery import Answer, AnswerClass, BatchState, DeliveryState, EditionState
 from pipeline.crashpoint import crashpoint
 from pipeline.store import tables
 from pipeline.store.editions import LedgerMismatch
@@ -40,8 +40,7 @@ class DoubtLimit(Exception):
     """As many batches are in doubt as may be at one time: no new one is claimed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+class Person(NamedTuple):
     """One recipient still to be reached."""
 
     ordinal: int
@@ -166,7 +165,7 @@ class Ledger:
             .limit(limit)
         )
         with self._readers.connect() as connection:
-            return [_as_person(row) for row in connection.execute(query)]
+            return list(map(Person._make, connection.execute(query)))
 
     def members(self, batch: Batch) -> list[Person]:
         """The people of a batch, by ordinal, without those who left before it was handed over."""
@@ -176,7 +175,7 @@ class Ledger:
             _person.state.in_((DeliveryState.CLAIMED, DeliveryState.SUBMITTED)),
         )
         with self._readers.connect() as connection:
-            return [_as_person(row) for row in connection.execute(query)]
+            return list(map(Person._make, connection.execute(query)))
 
     def claim(
         self,
@@ -237,7 +236,13 @@ class Ledger:
         with self._engine.begin() as connection:
             seq = self._next_seq(connection)
             self._may_send(connection)
-            values = {"state": BatchState.SUBMITTING, "last_submit_at": now, "not_before": None}
+            values = {
+                "state": BatchState.SUBMITTING,
+                "last_submit_at": now,
+                "not_before": None,
+                "tries": _batch.tries + 1,
+                "lease_epoch": self._epoch,
+            }
             row = self._change(connection, batch, values, was=BatchState.UNCERTAIN)
             self._keep_gate(connection, gate_opens)
             intent = self._begin_attempt(connection, row, people, now, seq, again=True)
@@ -354,7 +359,7 @@ class Ledger:
         match answer.kind:
             case AnswerClass.ACCEPTED:
                 self._change(connection, batch, {"state": BatchState.ACCEPTED, "reason": answer.alarm})
-                return self._accept(connection, intent, answer.receipts, not_before)
+                return self._accept(connection, intent, answer, not_before)
             case AnswerClass.REFUSED:
                 self._change(connection, batch, {"state": BatchState.REFUSED, "reason": answer.error})
                 return self._refuse(connection, intent, answer.error or "refused by the provider")
@@ -368,23 +373,17 @@ class Ledger:
                 return (_as_batch(self._change(connection, batch, values)),)
 
     def _accept(
-        self,
-        connection: Connection,
-        intent: Intent,
-        receipts: Sequence[Receipt],
-        not_before: datetime | None,
+        self, connection: Connection, intent: Intent, answer: Answer, not_before: datetime | None
     ) -> tuple[Batch, ...]:
         """Each row by its own answer. Gives the batch of those that the provider left out for later."""
-        ordinals = {person.delivery_id: person.ordinal for person in intent.people}
-        told = [receipt for receipt in receipts if receipt.delivery_id in ordinals]
-        values: dict[str, object] = {"state": DeliveryState.ACCEPTED}
-        ids = {receipt.provider_id for receipt in told if receipt.state is DeliveryState.ACCEPTED}
-        if len(ids) == 1:
-            values["provider_id"] = ids.pop()
+        values = {"state": DeliveryState.ACCEPTED, "provider_id": answer.provider_id}
         self._move(connection, intent.batch, values)
-        if ids:
-            named = [(ordinals[r.delivery_id], r.provider_id) for r in told if r.provider_id]
-            self._each(connection, "provider_id", named)
+        if not answer.receipts:
+            return ()
+        ordinals = {person.delivery_id: person.ordinal for person in intent.people}
+        told = [receipt for receipt in answer.receipts if receipt.delivery_id in ordinals]
+        named = [(ordinals[r.delivery_id], r.provider_id) for r in told if r.provider_id]
+        self._each(connection, "provider_id", named)
         refused = [receipt for receipt in told if receipt.state is DeliveryState.REFUSED]
         self._each(
             connection,
@@ -521,9 +520,11 @@ class Ledger:
     ) -> Row[Any]:
         values = {**values, "size": len(people), "lease_epoch": self._epoch}
         if batch is not None:
-            return self._change(connection, batch, values, was=BatchState.PREPARED)
+            again = {**values, "tries": _batch.tries + 1}
+            return self._change(connection, batch, again, was=BatchState.PREPARED)
         new = {
             **values,
+            "tries": 1,
             "edition_id": self._edition_id,
             "first": people[0].ordinal,
             "last": people[-1].ordinal,
@@ -543,16 +544,11 @@ class Ledger:
         batch = _as_batch(row)
         attempt_id = connection.execute(
             insert(tables.attempt)
-            .values(batch_id=batch.id, n=batch.tries + 1, started_at=now)
+            .values(batch_id=batch.id, n=batch.tries, started_at=now)
             .returning(_attempt.id)
         ).scalar_one()
-        connection.execute(
-            update(tables.batch)
-            .where(_batch.id == batch.id)
-            .values(tries=batch.tries + 1, lease_epoch=self._epoch)
-        )
         return Intent(
-            batch=replace(batch, tries=batch.tries + 1),
+            batch=batch,
             attempt_id=attempt_id,
             people=people,
             ledger_seq=seq,
@@ -675,16 +671,6 @@ def _why_skipped(state: str | None, suppressed: str | None) -> str:
     if state in (None, "erased"):
         return "erased"
     return "unsubscribed" if state == "unsubscribed" or suppressed == "unsubscribed" else "suppressed"
-
-
-def _as_person(row: Row[Any]) -> Person:
-    return Person(
-        ordinal=row.ordinal,
-        delivery_id=row.delivery_id,
-        subscriber_id=row.subscriber_id,
-        address=row.address,
-        name=row.name,
-    )
 
 
 def _as_batch(row: Row[Any]) -> Batch:

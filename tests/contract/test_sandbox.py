@@ -117,6 +117,7 @@ def test_a_second_call_while_the_key_is_at_work_is_busy(sandbox: Sandbox) -> Non
     blocker.execute("begin immediate")
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(sandbox.send)
+        time.sleep(0.5)  # until the first call has arrived
         busy = wait_for(lambda: answer if (answer := quick(sandbox)).kind is AnswerClass.BUSY else None)
         blocker.execute("rollback")
         blocker.close()
@@ -130,7 +131,7 @@ def quick(sandbox: Sandbox) -> Any:
     return sandbox.esp.submit(sandbox.esp.build(mailing(), people(3), KEY), 0.5)
 
 
-def wait_for(find: Any, seconds: float = 5) -> Any:
+def wait_for(find: Any, seconds: float = 20) -> Any:
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         if found := find():
