@@ -26,3 +26,18 @@ pins:  ## write requirements*.txt anew from pyproject.toml, with hashes
 
 condense-score:  ## the condenser against labelled posts: LABELS=FILE POSTS=DIR
 	@$(PY) benchmarks/condense_score.py --labels $(LABELS) --posts $(POSTS)
+
+faults:  ## the fault matrix, row by row, with the tests that prove each
+	@$(PY) -m tests.faults_matrix
+
+sweep:  ## every crash point × every provider fault, with real kills: RUNS=10000 SEED=N
+	@.ci/setup test
+	@$(PY) -m tests.sweep --runs $(or $(RUNS),10000) $(if $(SEED),--seed $(SEED))
+
+bench:  ## speed against bare baselines; minutes. QUICK=1 for seconds
+	@.ci/setup test
+	@$(PY) -m benchmarks.send $(if $(QUICK),--quick)
+
+gallery:  ## pictures of every golden letter on one page
+	@.ci/setup test
+	@$(PY) -m tests.golden.gallery

@@ -60,8 +60,9 @@ class Newsletter:
         """JSON, in which an edition is kept, knows no tuples: what was read back is made the same again."""
         object.__setattr__(self, "colours", tuple((role, light, dark) for role, light, dark in self.colours))
         object.__setattr__(self, "fonts", tuple((role, stack) for role, stack in self.fonts))
-        if isinstance(self.logo, dict):
-            object.__setattr__(self, "logo", Logo(**self.logo))
+        logo: object = self.logo
+        if isinstance(logo, dict):
+            object.__setattr__(self, "logo", Logo(**logo))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import cache, lru_cache
+from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from ipaddress import ip_address
+from pathlib import Path
 from textwrap import TextWrapper
 from threading import Lock
 from typing import Any
@@ -19,30 +21,34 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import cssutils
 import idna
-from jinja2 import FunctionLoader, StrictUndefined
+from jinja2 import FunctionLoader, StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup, escape
 from premailer import Premailer
 
+from emails.bidi import fonts_for, isolate, mark_line
 from emails.edition import MERGE_MARK, UNSUBSCRIBE_URL, Letter, LetterContent, Newsletter
-from emails.merge import Merge, Parts, UnsafeMergeValue, safe, split
+from emails.merge import Merge, Parts, UnsafeMergeValue, split
 from emails.words import Words, direction, words
 
 __all__ = [
     "BadLink",
     "Merge",
+    "Notice",
     "Parts",
     "RenderError",
     "UnsafeMergeValue",
     "designs",
     "href",
     "render",
-    "render_confirm",
+    "render_notice",
     "split",
 ]
 
 LINE = 72
 """Longest line of a text part, in characters (a web address may be longer)."""
+OWN_DESIGN = "design.html"
+"""The file of an operator's folder that is its design; without it the folder's letters look `quiet`."""
 
 
 class RenderError(ValueError):
@@ -53,13 +59,41 @@ class BadLink(RenderError):
     """An address that a letter must not link to."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What a letter says that is not an edition: one to one person, about one thing. Paragraphs are plain
+    text, in the letter's language."""
+
+    subject: str
+    preheader: str
+    heading: str
+    before: tuple[str, ...] = ()
+    question: str = ""
+    example: str = ""
+    facts: tuple[str, ...] = ()
+    """Lines such as `Accepted: 24`."""
+    link: tuple[str, str] | None = None
+    """Text and address."""
+    after: tuple[str, ...] = ()
+    remarks_title: str = ""
+    remarks: tuple[str, ...] = ()
+    """The program's own sentences, in English whatever the letter's language."""
+    commands: tuple[tuple[str, str], ...] = ()
+    """What to type, each after a sentence that says when."""
+    why: str = "footer.why_asked"
+    unsubscribe_url: str | None = None
+    quote_language: str = ""
+    """Language of question and example where it is another one."""
+
+
 def render(content: LetterContent) -> Letter:
     """The weekly letter of one edition, in the design its newsletter asks for.
 
     HTML and text hold `UNSUBSCRIBE_URL` where each recipient's own address goes. Raises `RenderError` (an
-    unknown design, text that holds a merge field), `BadLink` and `emails.words.UnknownLanguage`.
+    unknown design, a template that cannot be filled, text that holds a merge field), `BadLink` and
+    `emails.words.UnknownLanguage`.
     """
-    tongue = words(content.language)
+    tongue = words(content.language, content.newsletter.address_form)
     values = {
         **_shared(content.newsletter, tongue),
         "subject": content.subject,
@@ -72,40 +106,47 @@ def render(content: LetterContent) -> Letter:
         "post_url": href(content.post_url) if content.post_url else None,
         "minutes": tongue.count("letter.minutes", content.reading_minutes),
         "sign_off": _sign_off(content.newsletter, tongue),
-        "foreign": _foreign(content.post_language, tongue),
+        **_quoting(content.post_language, tongue),
         "why": "footer.why_subscribed",
         "unsubscribe_url": UNSUBSCRIBE_URL,
+        "browser_url": href(content.browser_url) if content.browser_url else None,
+        "preferences_url": f"{UNSUBSCRIBE_URL}{content.preferences}" if content.preferences else None,
     }
     _refuse_merge_marks(content)
-    letter = _letter(f"weekly/{_design(content.newsletter)}", tongue, values)
+    letter = _letter("weekly", content.newsletter, tongue, values)
     for name, body in (("html", letter.html), ("text", letter.text)):
         if UNSUBSCRIBE_URL not in body:
             raise RenderError(f"the {name} of design {content.newsletter.design!r} has no unsubscribe link")
     return letter
 
 
-def render_confirm(newsletter: Newsletter, language: str, confirm_url: str) -> Letter:
-    """The letter that asks one person to confirm (no merge field is left in it).
+def render_notice(newsletter: Newsletter, language: str, notice: Notice) -> Letter:
+    """A letter to one person, in the newsletter's design; no merge field is left in it.
 
-    `confirm_url` must be a plain ASCII address, as signed links are. Raises `UnsafeMergeValue`,
+    Its links are put in as they are and must be fit for a letter (`href`, `emails.merge.safe`). Raises
     `RenderError` and `emails.words.UnknownLanguage`.
     """
-    address = safe(confirm_url)
-    letter = _confirm(newsletter, language)
-    return Letter(
-        subject=letter.subject,
-        html=letter.html.replace(_CONFIRM_URL, address),
-        text=letter.text.replace(_CONFIRM_URL, address),
-        language=letter.language,
-    )
+    tongue = words(language, newsletter.address_form)
+    values = {
+        **_shared(newsletter, tongue),
+        "subject": notice.subject,
+        "preheader": notice.preheader,
+        "notice": notice,
+        "example": _paragraphs(notice.example),
+        **_quoting(notice.quote_language, tongue),
+        "english": _foreign("en", tongue),
+        "why": notice.why,
+        "unsubscribe_url": notice.unsubscribe_url,
+        "browser_url": None,
+        "preferences_url": None,
+    }
+    return _letter("notice", newsletter, tongue, values)
 
 
-@cache
 def designs() -> tuple[str, ...]:
     """The names of the designs that ship with weekbrief, sorted."""
-    return tuple(
-        sorted(entry.name for entry in (files("emails") / "templates" / "weekly").iterdir() if entry.is_dir())
-    )
+    folder = files("emails") / "templates" / "designs"
+    return tuple(sorted(entry.name.removesuffix(".html") for entry in folder.iterdir()))
 
 
 def href(url: str) -> str:
@@ -133,36 +174,15 @@ def href(url: str) -> str:
     return urlunsplit((parts.scheme, network, path, query, fragment))
 
 
-_CONFIRM_URL = f"{MERGE_MARK}-confirm-url-WBEND"
-_EVERY = {"week": "every_week", "2 weeks": "every_two_weeks", "month": "every_month"}
-
-
-@lru_cache(maxsize=16)
-def _confirm(newsletter: Newsletter, language: str) -> Letter:
-    tongue = words(language)
-    if newsletter.every not in _EVERY:
-        raise RenderError(f"newsletter.every: {newsletter.every!r} is none of {', '.join(map(repr, _EVERY))}")
-    _design(newsletter)
-    values = {
-        **_shared(newsletter, tongue),
-        "confirm_url": _CONFIRM_URL,
-        "every": _EVERY[newsletter.every],
-        "why": "footer.why_asked",
-        "unsubscribe_url": None,
-        "foreign": "",
-    }
-    say = {**values, "say": tongue.say}
-    values |= {name: _one_line(f"confirm/{name}.txt", say) for name in ("subject", "preheader")}
-    return _letter("confirm", tongue, values)
-
-
-def _letter(folder: str, tongue: Words, values: Mapping[str, Any]) -> Letter:
-    html = _fill(f"{folder}/body.html", {**values, "say": _html_say(tongue)})
-    text = _fill(f"{folder}/body.txt", {**values, "say": tongue.say})
+def _letter(folder: str, newsletter: Newsletter, tongue: Words, values: Mapping[str, Any]) -> Letter:
+    own, design_file = _design(newsletter)
+    values = {**values, "design_file": design_file}
+    html = _fill(own, f"{folder}/body.html", {**values, **_html_words(tongue)})
+    text = _fill(own, f"{folder}/body.txt", {**values, "say": tongue.say})
     return Letter(
         subject=values["subject"],
         html=inline(_trim_html(html)),
-        text=_trim_text(text),
+        text=_trim_text(text, right_to_left=tongue.direction == "rtl"),
         language=tongue.language,
     )
 
@@ -170,11 +190,18 @@ def _letter(folder: str, tongue: Words, values: Mapping[str, Any]) -> Letter:
 def _shared(newsletter: Newsletter, tongue: Words) -> dict[str, Any]:
     reply = (newsletter.reply_to or newsletter.sender).address
     name = newsletter.sender.name or newsletter.name
+    leftward, script = tongue.direction == "rtl", fonts_for(tongue.language)
     return {
         "newsletter": newsletter,
         "language": tongue.language,
         "direction": tongue.direction,
-        "start": "right" if tongue.direction == "rtl" else "left",
+        "start": "right" if leftward else "left",
+        "way": Markup(' dir="rtl"') if leftward else "",
+        "tall": bool(script),
+        "stack": lambda fonts: _stack(fonts, script),
+        "colours": {role: (light, dark) for role, light, dark in newsletter.colours},
+        "fonts": dict(newsletter.fonts),
+        "logo": newsletter.logo,
         "sender_name": name,
         "sender_line": name if name == newsletter.name else f"{newsletter.name}, {name}",
         "address_lines": [line.strip() for line in newsletter.address.splitlines() if line.strip()],
@@ -184,12 +211,25 @@ def _shared(newsletter: Newsletter, tongue: Words) -> dict[str, Any]:
     }
 
 
-def _design(newsletter: Newsletter) -> str:
-    if newsletter.design not in designs():
-        raise RenderError(
-            f"newsletter.design: {newsletter.design!r} is not a design; choose one of {', '.join(designs())}"
-        )
-    return newsletter.design
+def _stack(fonts: str, script: str) -> Markup:
+    """A font stack with those of the letter's script before its generic family. Safe in a style sheet: fonts
+    come from our designs, or checked from the configuration."""
+    families = fonts.split(",")
+    return Markup(",".join((*families[:-1], script, families[-1]) if script else families))  # noqa: S704
+
+
+def _design(newsletter: Newsletter) -> tuple[str, str]:
+    """The operator's folder, or nothing, and the template that is the design."""
+    name = newsletter.design
+    if name in designs():
+        return "", f"designs/{name}.html"
+    if "/" in name and Path(name).is_dir():
+        own = (Path(name) / OWN_DESIGN).is_file()
+        return name, OWN_DESIGN if own else "designs/quiet.html"
+    raise RenderError(
+        f"newsletter.design: {name!r} is not a design; choose one of {', '.join(designs())}, "
+        "or write the path of a folder of your own"
+    )
 
 
 def _sign_off(newsletter: Newsletter, tongue: Words) -> list[str]:
@@ -214,6 +254,14 @@ def _foreign(language: str, tongue: Words) -> Markup:
     if way == tongue.direction:
         return attributes
     return attributes + Markup(' style="text-align:{}"').format("right" if way == "rtl" else "left")
+
+
+def _quoting(language: str, tongue: Words) -> dict[str, Any]:
+    """How words of the post are set: `foreign` are their attributes, `quoted` puts them in."""
+    foreign = _foreign(language, tongue)
+    turned = tongue.direction == "rtl"
+    attributes = foreign or (Markup(' dir="rtl"') if turned else Markup(""))
+    return {"foreign": attributes, "quoted": isolate if turned and not foreign else escape}
 
 
 def _refuse_merge_marks(content: LetterContent) -> None:
@@ -249,10 +297,11 @@ def _on_this_machine(host: str) -> bool:
 # Templates ----------------------------------------------------------------------------------------
 
 
-@cache
-def _environment() -> SandboxedEnvironment:
+@lru_cache(maxsize=8)
+def _environment(own: str = "", _state: tuple[tuple[str, int, int], ...] = ()) -> SandboxedEnvironment:
+    """Templates of the operator's folder `own` first, then ours; another `_state` of it is read anew."""
     environment = SandboxedEnvironment(
-        loader=FunctionLoader(_source),
+        loader=FunctionLoader(lambda name: _source(name, own)),
         undefined=StrictUndefined,
         autoescape=lambda name: name is not None and name.endswith(".html"),
         trim_blocks=True,
@@ -264,24 +313,44 @@ def _environment() -> SandboxedEnvironment:
     return environment
 
 
-def _source(name: str) -> str | None:
-    path = (files("emails") / "templates").joinpath(*name.split("/"))
+def _state(own: str) -> tuple[tuple[str, int, int], ...]:
+    if not own:
+        return ()
+    found = ((path, path.stat()) for path in sorted(Path(own).rglob("*")) if path.is_file())
+    return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found)
+
+
+def _source(name: str, own: str = "") -> str | None:
+    parts = name.split("/")
+    if ".." in parts or "" in parts:
+        return None
+    if own and Path(own, *parts).is_file():
+        return Path(own, *parts).read_text(encoding="utf-8")
+    path = (files("emails") / "templates").joinpath(*parts)
     return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
-def _fill(name: str, values: Mapping[str, Any]) -> str:
-    return _environment().get_template(name).render(values)
+def _fill(own: str, name: str, values: Mapping[str, Any]) -> str:
+    try:
+        return _environment(own, _state(own)).get_template(name).render(values)
+    except TemplateSyntaxError as error:
+        raise RenderError(f"{_place(own, error.name or name)}:{error.lineno}: {error.message}") from error
+    except (TemplateError, UnicodeDecodeError) as error:
+        raise RenderError(f"{_place(own, name)} cannot be filled: {error}") from error
 
 
-def _one_line(name: str, values: Mapping[str, Any]) -> str:
-    return re.sub(r"[ \t\n]+", " ", _fill(name, values)).strip(" ")
+def _place(own: str, name: str) -> str:
+    return str(Path(own, name)) if own and Path(own, name).is_file() else f"the template {name}"
 
 
-def _html_say(tongue: Words) -> Callable[..., Markup]:
+def _html_words(tongue: Words) -> dict[str, Callable[..., Markup]]:
+    """`say` and `run` for HTML: in a right-to-left letter, Latin words stand in a span of their own."""
+    run = isolate if tongue.direction == "rtl" else escape
+
     def say(key: str, **values: object) -> Markup:
-        return escape(tongue.raw(key)) % values
+        return run(tongue.say(key, **values))
 
-    return say
+    return {"say": say, "run": run}
 
 
 # HTML ---------------------------------------------------------------------------------------------
@@ -337,7 +406,8 @@ def wrap(text: str) -> str:
     return _WRAPPER.fill(text)
 
 
-def _trim_text(text: str) -> str:
+def _trim_text(text: str, *, right_to_left: bool) -> str:
     """At most one empty line between paragraphs, nothing invisible, one line feed at the end."""
     visible = _INVISIBLE.sub("", _without_controls(text))
-    return re.sub(r"\n{3,}", "\n\n", visible).strip("\n") + "\n"
+    lines = [mark_line(line) for line in visible.split("\n")] if right_to_left else [visible]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n") + "\n"

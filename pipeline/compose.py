@@ -27,7 +27,7 @@ def compose(brief: Brief, *, newsletter: Newsletter, edition: str, day: date) ->
     `edition` is its name and `day` the local date of its slot. Raises `emails.render.BadLink` when the
     post's address cannot be linked to, and `emails.words.UnknownLanguage`.
     """
-    post, tongue = brief.post, words(newsletter.language)
+    post, tongue = brief.post, words(newsletter.language, newsletter.address_form)
     title = " ".join(post.title.split())
     subject = _subject(_one_line(brief.question.text), title, tongue)
     return LetterContent(

@@ -116,7 +116,7 @@ class Sending:
         self._taking = Lock()
         self._again: deque[Batch] = deque()
         self._cursor = 0
-        self._accepted = self._refused = 0
+        self._accepted = self._refused = self._lost = 0
         self._bad_since: float | None = None
         self._gate = Gate(pace.rate, now=clock.now(), opens=ledger.gate_opens())
         self._size: int | None = None
@@ -375,6 +375,7 @@ class Sending:
                 self._bad_since = None
                 self._gate.accepted()
                 self._accepted += len(intent.people)
+                self._lost = 0
                 self._again.extend(after)
             case AnswerClass.REFUSED:
                 self._bad_since = None
@@ -384,6 +385,7 @@ class Sending:
                 self._halt(StopReason.HELD, answer.error or "the provider refuses to work for us")
             case _:
                 self._bad_since = self._bad_since or self._clock.monotonic()
+                self._lost += answer.kind is AnswerClass.UNCERTAIN
                 if answer.retry_after is not None:
                     wait = timedelta(seconds=answer.retry_after)
                     self._gate.told_to_wait(self._clock.now() + wait)
@@ -409,6 +411,8 @@ class Sending:
         match self._pace.doubt:
             case Doubt.AT_MOST_ONCE:
                 self._ledger.write_off(batch, reason=batch.reason or "the provider never answered")
+                if self._lost > (1 if self._accepted else 0):
+                    self._halt(StopReason.UNAVAILABLE, f"answers keep getting lost: {self.why}")
                 crashpoint("written off")
             case Doubt.AT_LEAST_ONCE:
                 return self._ledger.release(batch, reason="sent again by policy: at_least_once")

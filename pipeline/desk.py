@@ -34,7 +34,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emails import render as letters
 from emails.edition import Letter, LetterContent
 from emails.merge import split
-from emails.words import UnknownLanguage, languages, words
+from emails.words import UnknownLanguage, forget
 from pipeline.clock import Clock, SystemClock
 from pipeline.complaints import SettingsError
 from pipeline.compose import compose
@@ -127,6 +127,8 @@ class Desk:
             parts.append(str(error))
         else:
             parts.append(str(next_slots(settings.schedule, self._clock.now(), 1)))
+            if Path(settings.newsletter.design).is_absolute():
+                parts += _marks(Path(settings.newsletter.design))
             parts += (mark for source in settings.sources for mark in _marks(source.path, SUFFIXES))
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:20]
 
@@ -255,8 +257,7 @@ def in_scheme(html: str, scheme: Scheme) -> str:
 def _forget_templates() -> None:
     """A template or catalogue saved now is one used now: rendering keeps them for the life of a process."""
     letters._environment.cache_clear()
-    words.cache_clear()
-    languages.cache_clear()
+    forget()
 
 
 def _marks(folder: Path, suffixes: frozenset[str] | set[str] = frozenset()) -> Iterator[str]:

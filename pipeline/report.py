@@ -84,7 +84,7 @@ def _verdict(counts: Counts, stopped: StopReason) -> tuple[Outcome, int]:
     match stopped:
         case StopReason.HELD:
             return Outcome.HELD, Exit.HELD
-        case StopReason.UNAVAILABLE if not counts.uncertain:
+        case StopReason.UNAVAILABLE if not (counts.uncertain or counts.unconfirmed):
             return Outcome.PARTIAL, Exit.UNAVAILABLE
     if stopped is StopReason.QUOTA:
         return Outcome.PARTIAL, Exit.DONE

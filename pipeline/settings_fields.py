@@ -9,14 +9,14 @@ import math
 import re
 import unicodedata
 import zoneinfo
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date, time, timedelta
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 import idna
 
-from emails.edition import Mailbox
+from emails.edition import COLOUR_ROLES, FONT_ROLES, Logo, Mailbox
 from pipeline.complaints import did_you_mean, nearest, one_of, shown
 from pipeline.due import Day
 from subscribers.addresses import MAX_NAME, AddressError, normalise
@@ -47,6 +47,8 @@ _NO_REPLY = re.compile(r"no[-_.]?reply|do[-_.]?not[-_.]?reply|geen[-_.]?antwoord
 _EMOJI = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\ufe0f\u20e3]")
 _REPLY_MARK = re.compile(r"(re|fwd?|aw|antw|sv|vs)\s*:", re.IGNORECASE)
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z|[0-9a-f:.]+\Z")
+_COLOURS = re.compile(r"(#[0-9a-f]{6})\s+(#[0-9a-f]{6})\Z", re.ASCII)
+_FAMILY = re.compile(r"-?[A-Za-z][A-Za-z0-9 -]*\Z", re.ASCII)
 _URL_PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*\Z")
 
 
@@ -307,6 +309,69 @@ def _postgresql(rest: str) -> str:
     if not parts.path.strip("/"):
         raise ValueError("names no database: write postgresql://user@host:5432/name")
     return f"postgresql://{rest}"
+
+
+def colours(value: object) -> tuple[tuple[str, str, str], ...]:
+    """`{accent: "#8c472c #e2a785"}`: for each role a colour in light and one in dark."""
+    return tuple((role, *_two_colours(role, said)) for role, said in _group(value, COLOUR_ROLES, "a colour"))
+
+
+def _two_colours(role: str, said: object) -> tuple[str, str]:
+    found = _COLOURS.match(said.strip().lower()) if isinstance(said, str) else None
+    if not found:
+        raise ValueError(
+            f"{role} needs two colours of six digits between quotes, the one in light and the one in dark: "
+            f'{role}: "#8c472c #e2a785"'
+        )
+    if {found[1], found[2]} & {"#ffffff", "#000000"}:
+        raise ValueError(f"{role}: pure black and white turn ugly in dark mode; use #fdfdfd or #111111")
+    return found[1], found[2]
+
+
+def fonts(value: object) -> tuple[tuple[str, str], ...]:
+    """`{text: "Charter, Georgia, serif"}`: font stacks of installed fonts that end in a generic family."""
+    return tuple((role, _font_stack(role, said)) for role, said in _group(value, FONT_ROLES, "a font"))
+
+
+def _font_stack(role: str, said: object) -> str:
+    families = [part.strip().strip("'\"").strip() for part in text(said).split(",")]
+    if families[-1] not in ("serif", "sans-serif", "monospace") or not all(map(_FAMILY.match, families)):
+        raise ValueError(
+            f"{role} needs the names of fonts with commas between and serif, sans-serif or monospace at the "
+            f"end: {role}: Charter, Georgia, serif"
+        )
+    return ",".join(f"'{name}'" if " " in name else name for name in families)
+
+
+def logo(value: object) -> Logo:
+    """`{url: https://…/logo.png, width: 120, height: 40}`, and `alt` if it says something else than the
+    name."""
+    said = dict(_group(value, ("url", "width", "height", "alt"), "a logo"))
+    missing = [key for key in ("url", "width", "height") if key not in said]
+    if missing:
+        raise ValueError(f"needs {one_of(missing)} as well")
+    url = text(said["url"], at_most=MAX_URL)
+    parts = _split(url)
+    if parts.scheme != "https" or not re.search(r"\.(png|jpe?g|gif)\Z", parts.path, re.IGNORECASE):
+        raise ValueError("url must be https:// and end in .png, .jpg or .gif: mail programs show no others")
+    return Logo(
+        url=url,
+        width=whole(said["width"], 16, 300),
+        height=whole(said["height"], 16, 200),
+        alt=text(said["alt"], at_most=120) if "alt" in said else "",
+    )
+
+
+def _group(value: object, known: Collection[str], noun: str) -> Iterator[tuple[str, object]]:
+    if not isinstance(value, dict) or not value:
+        _refuse_nothing(value)
+        raise ValueError(f"must be a group of settings below it: {one_of(known)}")
+    for key, said in value.items():
+        if key not in known:
+            raise ValueError(
+                f"{shown(key)} is not {noun} here{did_you_mean(key, list(known)) or f': use {one_of(known)}'}"
+            )
+        yield key, said
 
 
 def _string(value: object) -> str:

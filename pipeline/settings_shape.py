@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
 
-from emails.edition import Mailbox
+from emails.edition import Logo, Mailbox
 from emails.esp import provider_names
 from emails.words import languages
 from pipeline import secrets
@@ -115,8 +115,8 @@ def _design(value: object, info: ValidationInfo) -> str:
 
 
 def _shipped_designs() -> tuple[str, ...]:
-    folder = files("emails") / "templates" / "weekly"
-    return tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir()))
+    folder = files("emails") / "templates" / "designs"
+    return tuple(sorted(entry.name.removesuffix(".html") for entry in folder.iterdir()))
 
 
 def _language(value: object) -> str:
@@ -137,6 +137,12 @@ class NewsletterSection(_Section):
     url: Annotated[str, PlainValidator(fields.web_address), Field(examples=["https://brief.example.org"])]
     design: Annotated[str, PlainValidator(_design)] = "quiet"
     sign_off: Annotated[str, PlainValidator(fields.lines)] = ""
+    address_form: Annotated[
+        str, PlainValidator(lambda v: fields.choice(v, ("je", "u"), "a form of address"))
+    ] = "je"
+    colours: Annotated[tuple[tuple[str, str, str], ...], PlainValidator(fields.colours)] = ()
+    fonts: Annotated[tuple[tuple[str, str], ...], PlainValidator(fields.fonts)] = ()
+    logo: Annotated[Logo | None, PlainValidator(fields.logo)] = None
 
 
 class SourceEntry(_Section):

@@ -146,7 +146,7 @@ def run_week(week: Week, slot: Slot, *, epoch: int, stop: Event) -> Report:
         looks = (f"look at: {finding}" for finding in found.findings)
         brief, notes = found.brief, (*week.source.problems(), *found.notes, *looks)
         if brief is None:
-            return _nothing_to_send(slot, waiting, notes)
+            return _nothing_to_send(slot, waiting, notes, unread=bool(week.source.problems()))
         letter = render(
             compose(brief, newsletter=week.newsletter, edition=slot.day.isoformat(), day=slot.day)
         )
@@ -251,21 +251,22 @@ def _missed(week: Week, slot: Slot) -> str:
     return note
 
 
-def _nothing_to_send(slot: Slot, posts: Sequence[Post], notes: tuple[str, ...]) -> Report:
-    """No post is left: a quiet week. Posts are left, but none can be condensed: a person is needed."""
-    if not posts:
+def _nothing_to_send(slot: Slot, posts: Sequence[Post], notes: tuple[str, ...], *, unread: bool) -> Report:
+    """No post is left: a quiet week. Some are, but none can be condensed or read: a person is needed."""
+    if not posts and not unread:
         return Report(
             outcome=Outcome.NOTHING_TO_SEND,
             edition=slot.day.isoformat(),
             week=slot.week,
             notes=(*notes, "every post has been sent; add one to the folder"),
         )
+    mend = "no waiting post has both; give one `question:` and `example:` in its front matter"
     return Report(
         outcome=Outcome.HELD,
         exit_code=Exit.HELD,
         edition=slot.day.isoformat(),
         week=slot.week,
-        notes=(*notes, "no waiting post has both; give one `question:` and `example:` in its front matter"),
+        notes=(*notes, mend if posts else "no other post is left; mend the ones that cannot be read"),
     )
 
 

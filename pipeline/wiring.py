@@ -109,6 +109,8 @@ def opened(settings: Settings, *, clock: Clock | None = None) -> Iterator[Store]
     """The newsletter's database for the block."""
     store = open_store(settings.storage, now=(clock or SystemClock()).now())
     try:
+        if not store.installation.ledger_seq:
+            Fence(state_folder(settings)).begin(installation=store.installation.id)
         yield store
     finally:
         store.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cache
@@ -9,9 +10,10 @@ from functools import cache
 import pytest
 from lxml.html import HtmlElement, document_fromstring
 
+from emails import notices
 from emails.edition import Letter, LetterContent, Mailbox, Mailing, Newsletter
 from emails.merge import split
-from emails.render import designs, render, render_confirm
+from emails.render import designs, render
 from emails.words import languages, words
 from pipeline.compose import compose
 from pipeline.post import Block, BlockKind, Brief, Post, Quote
@@ -112,7 +114,7 @@ class Finished:
     """A letter as one recipient gets it."""
 
     kind: str
-    """`weekly` or `confirm`."""
+    """`weekly` or one of `NOTICES`."""
     newsletter: Newsletter
     subject: str
     html: str
@@ -125,6 +127,46 @@ class Finished:
         return document_fromstring(self.html)
 
 
+COUNTS = {"frozen": 25, "accepted": 22, "refused": 1, "skipped": 1, "pending": 1}
+REMARK = "“Wachten” (wachten.md) was passed over: no sentence in it asks the reader anything"
+NOTICES: dict[str, Callable[[Newsletter, str], Letter]] = {
+    "confirm": lambda letter, language: notices.confirm(letter, language, CONFIRM),
+    "welcome": lambda letter, language: notices.welcome(
+        letter, language, first=DAY, unsubscribe_url=UNSUBSCRIBE
+    ),
+    "goodbye": notices.goodbye,
+    "address-change": lambda letter, language: notices.address_change(letter, language, CONFIRM),
+    "draft-ready": lambda letter, language: notices.draft_ready(
+        letter,
+        day=DAY,
+        title="Het aanrecht mag blijven staan",
+        question=QUESTION,
+        example=EXAMPLE,
+        post_language="nl",
+        remarks=("length: question and example have 300 words",),
+    ),
+    "draft-held": lambda letter, language: notices.draft_held(letter, day=DAY, reasons=(REMARK,)),
+    "run-report": lambda letter, language: notices.run_report(
+        letter, day=DAY, verdict="partial", question=QUESTION, counts=COUNTS, notes=(REMARK,)
+    ),
+}
+"""Every letter beside the weekly one."""
+WHY = {
+    "weekly": "footer.why_subscribed",
+    "welcome": "footer.why_subscribed",
+    "goodbye": "footer.why_left",
+    **dict.fromkeys(("confirm", "address-change"), "footer.why_asked"),
+    **dict.fromkeys(("draft-ready", "draft-held", "run-report"), "footer.why_editor"),
+}
+PREHEADERS = {
+    **{kind: f"{kind}.preheader" for kind in ("confirm", "welcome", "goodbye")},
+    "address-change": "change.preheader",
+    "draft-ready": "draft.preheader",
+    "draft-held": "held.preheader",
+    "run-report": "report.preheader",
+}
+
+
 @cache
 def finished(kind: str, language: str, design: str) -> Finished:
     """One of the letters that ship, for one recipient."""
@@ -135,17 +177,21 @@ def finished(kind: str, language: str, design: str) -> Finished:
         html, text = (body.fill({"unsubscribe": UNSUBSCRIBE}) for body in (parts.html, parts.text))
         subject, preheader = values.subject, values.preheader
     else:
-        confirm = render_confirm(newsletter, language, CONFIRM)
-        html, text, subject = confirm.html, confirm.text, confirm.subject
-        preheader = words(language).say("confirm.preheader")
+        made = NOTICES[kind](newsletter, language)
+        html, text, subject = made.html, made.text, made.subject
+        preheader = words(language).say(PREHEADERS[kind])
     return Finished(
         kind=kind, newsletter=newsletter, subject=subject, html=html, text=text, preheader=preheader
     )
 
 
-EVERY = [
-    pytest.param(kind, language, design, id=f"{kind}-{language}-{design}")
-    for kind in ("weekly", "confirm")
-    for language in languages()
-    for design in designs()
-]
+def _every() -> Iterator[tuple[str, str, str]]:
+    """Both letters that everyone gets in every language and design, the others in each at least once."""
+    for language in languages():
+        for design in designs():
+            yield from ((kind, language, design) for kind in ("weekly", "confirm"))
+            if language == "nl" or design == "quiet":
+                yield from ((kind, language, design) for kind in NOTICES if kind != "confirm")
+
+
+EVERY = [pytest.param(*case, id="-".join(case)) for case in _every()]

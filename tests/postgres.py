@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own: started once, on a socket in a temporary folder, then thrown away."""
+"""A PostgreSQL server of the tests' own: started once in a temporary folder, thrown away after."""
 
 from __future__ import annotations
 

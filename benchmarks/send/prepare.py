@@ -50,35 +50,33 @@ provider:
 {more}storage: {storage}
 """
 
-_EXAMPLE = (
-    "Je komt thuis van je werk en houdt je tas nog vast terwijl je de post bekijkt. Pas na een kwartier merk je "
-    "dat je schouder pijn doet. Je zet de tas bij de deur en ademt uit. "
-)
-LONG_EXAMPLE = (_EXAMPLE * 25).strip()
-"""Long enough to make a letter of 20 kB as the provider gets it, HTML and text together."""
+SAMPLES = Path(__file__).parents[2] / "pipeline" / "samples" / "posts"
+QUESTION = "Wat draag jij nog met je mee dat je allang had kunnen neerzetten?"
+LETTER = 5_200
+"""Characters of the example that make a letter of 20 kB as the provider gets it, HTML and text together."""
 
-POST = f"""\
----
-title: De tas bij de deur
-date: 2026-09-06
-url: https://stillepost.example/de-tas
-example: "{LONG_EXAMPLE}"
-question: "Wat draag jij nog met je mee dat je allang had kunnen neerzetten?"
----
-Soms dragen we meer dan we merken.
 
-## Neerzetten
-
-{LONG_EXAMPLE}
-
-Wat draag jij nog met je mee dat je allang had kunnen neerzetten?
-"""
+def post() -> str:
+    """A post with a long example, made of real ones: the running text of our samples."""
+    paragraphs = [
+        " ".join(block.split())
+        for path in sorted(SAMPLES.glob("*.md"))
+        for block in path.read_text("utf-8").partition("\n---\n")[2].split("\n\n")
+        if block.strip()[:1].isalpha() and not set(block) & set('*_[<"\\?')
+    ]
+    chosen: list[str] = []
+    while sum(map(len, chosen)) < LETTER:
+        chosen.append(paragraphs.pop(0))
+    example = "\n\n".join(chosen)
+    front = {"title": "De tas bij de deur", "date": "2026-09-06", "question": QUESTION, "example": example}
+    lines = "".join(f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in front.items())
+    return f"---\n{lines}---\nSoms dragen we meer dan we merken.\n\n{example}\n\n{QUESTION}\n"
 
 
 def write_folder(folder: Path, *, provider: str, base_url: str, storage: str, more: str = "") -> None:
     """schedule.yaml and one post. `more` are further lines of `provider:`."""
     (folder / "posts").mkdir(parents=True, exist_ok=True)
-    (folder / "posts" / "de-tas.md").write_text(POST, "utf-8")
+    (folder / "posts" / "de-tas.md").write_text(post(), "utf-8")
     values = {"provider": provider, "base_url": base_url, "storage": storage, "more": more}
     (folder / "schedule.yaml").write_text(SCHEDULE.format(**values), "utf-8")
 

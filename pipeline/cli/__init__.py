@@ -18,6 +18,7 @@ COMMANDS = {
     "init": "Make the folder of a new newsletter.",
     "condense": "Show the question and the example of posts.",
     "plan": "Show what goes when, and why. Changes nothing.",
+    "check": "Look at a letter before it goes.",
     "preview": "Show this week's letter in the browser.",
     "run": "Do what is due. Safe to repeat; the command for cron.",
     "approve": "Let a week that waits for approval go.",

@@ -8,6 +8,7 @@ from pipeline.report import Exit
 def exit_code_of(error: Exception) -> int | None:
     """The code for an error that a person can mend, or None for an unexpected one."""
     from emails.render import RenderError
+    from pipeline.check.week import NotFit
     from pipeline.complaints import SettingsError
     from pipeline.due import NoSuchSlot, NotATime
     from pipeline.store.editions import LedgerMismatch
@@ -25,6 +26,7 @@ def exit_code_of(error: Exception) -> int | None:
         (NotATime, Exit.WRONG_USE),
         (NoSuchSlot, Exit.WRONG_USE),
         (RenderError, Exit.HELD),
+        (NotFit, Exit.HELD),
         (LedgerMismatch, Exit.HELD),
         (AnotherRun, Exit.ANOTHER_RUN),
         (LostLease, Exit.ANOTHER_RUN),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -74,16 +75,16 @@ def shortened(text: str, limit: int = 90) -> str:
 
 @contextmanager
 def sending_progress(*, quiet: bool) -> Iterator[tuple[Progress, Frozen]]:
-    """A progress bar on stderr for the block: (told after each answer, told when the audience is frozen)."""
+    """A progress bar, if stderr is a terminal: (told after each answer, told when the audience is frozen)."""
+    if quiet or not sys.stderr.isatty():
+        yield (lambda _kind, _people: None), (lambda _edition, _counts: None)
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     from emails.delivery import AnswerClass
 
-    if quiet:
-        yield (lambda _kind, _people: None), (lambda _edition, _counts: None)
-        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("sending", total=None)

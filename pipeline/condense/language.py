@@ -156,9 +156,9 @@ def load_language(code: str) -> Language | None:
 
 @cache
 def _text_loader() -> type[yaml.SafeLoader]:
-    """A safe loader that reads `no`, `on` and `1` as the words they are."""
+    """A safe loader that reads `no`, `on` and `1` as the words they are; in C where it can be."""
 
-    class TextLoader(yaml.SafeLoader):
+    class TextLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # chosen at run time
         yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own class attribute
 
     return TextLoader

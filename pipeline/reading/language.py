@@ -15,16 +15,17 @@ VERY_SURE = 0.8
 LIKELY = ("nl", "en", "de", "fr", "es")
 """Languages that a doubtful guess is checked against: short Dutch looks like Afrikaans to a machine."""
 _FUNCTION_WORDS = {
-    "nl": "ik een niet zijn naar heeft hij zij jij jouw wordt werd deze mijn hebben geen zou zich kunnen altijd "
-    "iets alleen worden waren hun bij tegen zonder voor wij jou uit veel zo om te dan ze",
-    "en": "the and of to you that it for with are this have not your but they what from or as be by we she his "
-    "her had who would there",
-    "de": "der und das ist nicht ich sie ein eine einen mit auf dem zu wir auch sich für von wenn aber wie noch "
-    "nur oder dass wird habe hat sind",
-    "fr": "et est des une dans pour pas qui sur vous elle nous avec mais ce cette ne plus être ont sont comme "
-    "tout aux leur même où",
-    "es": "el los las y una pero más muy su sus cuando sin también porque hay nos ella como esto eso esta ese "
-    "está fue era por",
+    "nl": "ik een niet zijn naar heeft hij zij jij jouw wordt werd deze mijn hebben geen zou zich "
+    "kunnen altijd iets alleen worden waren hun bij tegen zonder voor wij jou uit veel zo om te "
+    "dan ze",
+    "en": "the and of to you that it for with are this have not your but they what from or as be by we "
+    "she his her had who would there",
+    "de": "der und das ist nicht ich sie ein eine einen mit auf dem zu wir auch sich für von wenn aber "
+    "wie noch nur oder dass wird habe hat sind",
+    "fr": "et est des une dans pour pas qui sur vous elle nous avec mais ce cette ne plus être ont sont "
+    "comme tout aux leur même où",
+    "es": "el los las y una pero más muy su sus cuando sin también porque hay nos ella como esto eso "
+    "esta ese está fue era por",
 }
 """The small words of `LIKELY`, without those that a neighbour (Afrikaans, Catalan, Italian) is full of."""
 _WORDS_OF = {code: frozenset(words.split()) for code, words in _FUNCTION_WORDS.items()}
@@ -39,7 +40,7 @@ _BY_CHANCE = 4
 
 @cache
 def _identifier() -> Any:
-    """py3langid with its model: half a second and 100 MB, so only for texts that are not plainly one of ours."""
+    """py3langid with its model: half a second and 100 MB, so only for texts that are in doubt."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # type: ignore[import-untyped] # no stubs
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

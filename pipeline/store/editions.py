@@ -228,11 +228,19 @@ class Editions:
             return changed == 1
 
     def finish(self, edition: Edition, *, now: datetime) -> None:
+        """Close the edition; who was erased while their letter was on its way is now forgotten here too."""
         with self._engine.begin() as connection:
             connection.execute(
                 update(tables.edition)
                 .where(tables.edition.c.id == edition.id)
                 .values(state=EditionState.FINISHED, finished_at=now)
+            )
+            erased = select(tables.subscriber.c.id).where(tables.subscriber.c.state == "erased")
+            connection.execute(
+                update(tables.delivery)
+                .where(tables.delivery.c.edition_id == edition.id)
+                .where(tables.delivery.c.subscriber_id.in_(erased), tables.delivery.c.address.is_not(None))
+                .values(**tables.NOBODY)
             )
             crashpoint("before finish commits")
 
@@ -337,7 +345,9 @@ def _audience_rows(connection: Connection, edition_id: int, *, shuffled: bool) -
 
 def _spread(number: ColumnElement[int], edition_id: int) -> ColumnElement[int]:
     """An order that is another one for each edition and the same on every database."""
-    return (number * 2_654_435_761 + edition_id * 40_503) % 1_000_003
+    prime = 1_000_003
+    factor = (2_654_435_761 + edition_id * 1_640_531_527) % prime or 1
+    return (number * factor) % prime
 
 
 def _frozen_count(connection: Connection, edition_id: int) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -62,10 +62,14 @@ def is_sqlite(connection: Connection | Engine) -> bool:
 
 def insert_new(connection: Connection, table: Table, values: Mapping[str, object]) -> bool:
     """Insert a row unless its key is taken; True when it was inserted. The database is the referee."""
-    statement = sqlite.insert(table) if is_sqlite(connection) else postgresql.insert(table)
     key = next(iter(table.primary_key.columns))
-    made = statement.values(values).on_conflict_do_nothing().returning(key)
-    return connection.execute(made).first() is not None
+    if is_sqlite(connection):
+        made = sqlite.insert(table).values(values).on_conflict_do_nothing().returning(key)
+        return connection.execute(made).first() is not None
+    from sqlalchemy.dialects import postgresql  # with all its drivers: only who uses it pays for that
+
+    made_there = postgresql.insert(table).values(values).on_conflict_do_nothing().returning(key)
+    return connection.execute(made_there).first() is not None
 
 
 def _dialect_url(storage: str) -> URL:

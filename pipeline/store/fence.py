@@ -63,6 +63,11 @@ class Fence:
             return "this folder is a copy or was restored: its original may be sending too"
         return None
 
+    def begin(self, *, installation: str) -> None:
+        """Stand from the first day on: a copy of the folder is one before anything was sent, too."""
+        if not self._path.exists():
+            self.raise_to(installation=installation, ledger_seq=0)
+
     def raise_to(self, *, installation: str, ledger_seq: int) -> None:
         """Remember, synced, that sending got this far. Never moves back."""
         with self._lock:

@@ -7,18 +7,20 @@ lost its place can finish nothing. The rules (R1 to R12) and states stand in `do
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Lock
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
 from emails.delivery import Answer, AnswerClass, BatchState, DeliveryState, EditionState
 from pipeline.crashpoint import crashpoint
-from pipeline.store import tables
+from pipeline.store import statements, tables
 from pipeline.store.editions import LedgerMismatch
-from pipeline.store.engine import insert_new, readers
+from pipeline.store.engine import insert_new, is_sqlite, readers
 
 _person, _batch, _attempt = tables.delivery.c, tables.batch.c, tables.attempt.c
 
@@ -120,13 +122,21 @@ class Ledger:
     def __init__(self, engine: Engine, *, edition_id: int, epoch: int, provider: str) -> None:
         self._engine = engine
         self._readers = readers(engine)
+        self._turn = Lock() if is_sqlite(engine) else nullcontext()
         self._edition_id = edition_id
         self._epoch = epoch
         self._provider = provider
 
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction that writes, one of our threads at a time: SQLite would make them ask again and again
+        whether it is their turn."""
+        with self._turn, self._engine.begin() as connection:
+            yield connection
+
     def recover(self, *, now: datetime) -> int:
         """What an earlier sender left in the air is in doubt from here on; gives the number of batches."""
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             self._own(connection)
             stale = (
                 select(_batch.id)
@@ -159,23 +169,19 @@ class Ledger:
 
     def pending(self, *, after: int, limit: int) -> list[Person]:
         """The next people nobody has claimed, by ordinal."""
-        query = (
-            _people(self._edition_id)
-            .where(_person.ordinal > after, _person.state == DeliveryState.PENDING)
-            .limit(limit)
-        )
+        wanted = {"edition": self._edition_id, "after": after, "most": limit}
         with self._readers.connect() as connection:
-            return list(map(Person._make, connection.execute(query)))
+            return list(map(Person._make, connection.execute(statements.pending(), wanted)))
 
     def members(self, batch: Batch) -> list[Person]:
         """The people of a batch, by ordinal, without those who left before it was handed over."""
-        query = _people(self._edition_id).where(
+        query = statements.people().where(
             _person.ordinal.between(batch.first, batch.last),
             _person.batch_id == batch.id,
             _person.state.in_((DeliveryState.CLAIMED, DeliveryState.SUBMITTED)),
         )
         with self._readers.connect() as connection:
-            return list(map(Person._make, connection.execute(query)))
+            return list(map(Person._make, connection.execute(query, {"edition": self._edition_id})))
 
     def claim(
         self,
@@ -195,10 +201,11 @@ class Ledger:
         checked in this very transaction: after it nobody can be recalled (R8).
         Raises `LostLease`, `EditionStopped`, `DoubtLimit`.
         """
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             seq = self._next_seq(connection)
-            self._may_send(connection)
-            self._few_doubts(connection, doubt_limit)
+            doubts = self._may_send(connection)
+            if doubts >= doubt_limit:
+                raise DoubtLimit(f"{doubts} batches are in doubt; they must be settled first")
             gone = self._skip_the_departed(connection, people, batch)
             if gone:
                 return Left(ordinals=gone)
@@ -233,17 +240,16 @@ class Ledger:
     ) -> Intent:
         """Hand a batch in doubt over again: same key, same bytes (R3a). Raises `LostLease`,
         `EditionStopped`."""
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             seq = self._next_seq(connection)
             self._may_send(connection)
             values = {
                 "state": BatchState.SUBMITTING,
                 "last_submit_at": now,
                 "not_before": None,
-                "tries": _batch.tries + 1,
                 "lease_epoch": self._epoch,
             }
-            row = self._change(connection, batch, values, was=BatchState.UNCERTAIN)
+            row = self._change(connection, batch, values, was=BatchState.UNCERTAIN, another_try=True)
             self._keep_gate(connection, gate_opens)
             intent = self._begin_attempt(connection, row, people, now, seq, again=True)
             crashpoint("before second intent commits")
@@ -256,17 +262,16 @@ class Ledger:
 
         Raises `LostLease` when another sender took over since the intent.
         """
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
+            said = {
+                "ended_at": now,
+                "kind": answer.kind,
+                "http_status": answer.http_status,
+                "error": answer.error,
+                "answer_sha256": answer.body_sha256,
+            }
             connection.execute(
-                update(tables.attempt)
-                .where(_attempt.id == intent.attempt_id)
-                .values(
-                    ended_at=now,
-                    kind=answer.kind,
-                    http_status=answer.http_status,
-                    error=answer.error,
-                    answer_sha256=answer.body_sha256,
-                )
+                statements.end_attempt(), {"attempt": intent.attempt_id, **statements.new(said)}
             )
             after = self._settle(connection, intent, answer, not_before)
             crashpoint("before outcome commits")
@@ -294,7 +299,7 @@ class Ledger:
     def prove(self, batch: Batch, taken: Mapping[str, str | None]) -> Batch | None:
         """Accept those of a batch in doubt that the provider has (delivery id → its id). Gives the batch
         while someone in it is still in doubt."""
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             self._own(connection)
             for delivery_id, provider_id in taken.items():
                 connection.execute(
@@ -321,7 +326,7 @@ class Ledger:
     def evidence(self, people: Mapping[str, str | None]) -> int:
         """The provider has these deliveries (delivery id → its id) though this ledger never handed them over:
         they count as accepted. Gives how many were still pending."""
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             self._own(connection)
             return sum(
                 connection.execute(
@@ -335,7 +340,7 @@ class Ledger:
 
     def write_off(self, batch: Batch, *, reason: str) -> None:
         """Give a batch in doubt up: its people are `unconfirmed` and listed (at most once)."""
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             self._own(connection)
             values = {"state": BatchState.WRITTEN_OFF, "reason": reason}
             row = self._change(connection, batch, values, was=BatchState.UNCERTAIN)
@@ -344,7 +349,7 @@ class Ledger:
 
     def release(self, batch: Batch, *, reason: str) -> Batch:
         """Let a batch in doubt be sent anew, knowing that its people may get a second copy (R3c)."""
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             self._own(connection)
             values = {"state": BatchState.PREPARED, "reason": reason, "not_before": None}
             row = self._change(connection, batch, values, was=BatchState.UNCERTAIN)
@@ -376,39 +381,47 @@ class Ledger:
         self, connection: Connection, intent: Intent, answer: Answer, not_before: datetime | None
     ) -> tuple[Batch, ...]:
         """Each row by its own answer. Gives the batch of those that the provider left out for later."""
-        values = {"state": DeliveryState.ACCEPTED, "provider_id": answer.provider_id}
-        self._move(connection, intent.batch, values)
-        if not answer.receipts:
-            return ()
-        ordinals = {person.delivery_id: person.ordinal for person in intent.people}
+        ordinals = {person.delivery_id: person.ordinal for person in intent.people} if answer.receipts else {}
         told = [receipt for receipt in answer.receipts if receipt.delivery_id in ordinals]
-        named = [(ordinals[r.delivery_id], r.provider_id) for r in told if r.provider_id]
-        self._each(connection, "provider_id", named)
         refused = [receipt for receipt in told if receipt.state is DeliveryState.REFUSED]
+        named = [r for r in told if r.provider_id and r.state is not DeliveryState.REFUSED]
         self._each(
             connection,
+            intent.batch,
+            DeliveryState.ACCEPTED,
+            "provider_id",
+            [(ordinals[r.delivery_id], r.provider_id) for r in named],
+        )
+        self._each(
+            connection,
+            intent.batch,
+            DeliveryState.REFUSED,
             "reason",
             [(ordinals[r.delivery_id], r.reason or "refused by the provider") for r in refused],
-            state=DeliveryState.REFUSED,
-            provider_id=None,
         )
+        if len(named) + len(refused) < len(intent.people):
+            values = {"state": DeliveryState.ACCEPTED, "provider_id": answer.provider_id}
+            self._move(connection, intent.batch, values)
         later = sorted(ordinals[receipt.delivery_id] for receipt in refused if receipt.again)
         return (self._part(connection, later, not_before=not_before),) if later else ()
 
     def _each(
         self,
         connection: Connection,
+        batch: Batch,
+        state: DeliveryState,
         column: str,
         values: Sequence[tuple[int, str | None]],
-        **same: object,
     ) -> None:
-        if values:
-            connection.execute(
-                update(tables.delivery)
-                .where(_person.edition_id == self._edition_id, _person.ordinal == bindparam("at"))
-                .values({column: bindparam("value"), **same}),
-                [{"at": ordinal, "value": value} for ordinal, value in values],
-            )
+        """Give people of a batch that was handed over a value of their own, by ordinal, and a state."""
+        same = {
+            "edition": self._edition_id,
+            "member": batch.id,
+            "was": DeliveryState.SUBMITTED,
+            "new_state": state,
+        }
+        each = [{"at": ordinal, f"new_{column}": value} for ordinal, value in values]
+        statements.run_for_each(connection, statements.settle_each(("state", column)), same, each)
 
     def _refuse(self, connection: Connection, intent: Intent, reason: str) -> tuple[Batch, ...]:
         """One refused person ends here. More than one: each goes again alone, so that a bad address
@@ -450,48 +463,41 @@ class Ledger:
     def _next_seq(self, connection: Connection) -> int:
         """The next number in the ledger, taken only by the sender that holds the lease (R6)."""
         seq: int | None = connection.execute(
-            update(tables.installation)
-            .where(tables.installation.c.lease_epoch == self._epoch)
-            .values(ledger_seq=tables.installation.c.ledger_seq + 1)
-            .returning(tables.installation.c.ledger_seq)
+            statements.next_seq(), {"epoch": self._epoch}
         ).scalar_one_or_none()
         if seq is None:
             raise LostLease(TAKEN_OVER)
         return seq
 
     def _keep_gate(self, connection: Connection, opens: datetime) -> None:
-        gate = tables.gate.c
         moved = connection.execute(
-            update(tables.gate).where(gate.provider == self._provider).values(opens=opens)
+            statements.keep_gate(), {"provider_name": self._provider, "new_opens": opens}
         ).rowcount
         if not moved:
             insert_new(connection, tables.gate, {"provider": self._provider, "opens": opens})
 
-    def _may_send(self, connection: Connection) -> None:
-        edition = tables.edition.c
-        state, hold = connection.execute(
-            select(edition.state, edition.hold_reason)
-            .where(edition.id == self._edition_id)
-            .with_for_update(read=True)
-        ).one()
+    def _may_send(self, connection: Connection) -> int:
+        """Gives how many batches are in doubt. Raises `EditionStopped`."""
+        state, hold, doubts = connection.execute(statements.may_send(), {"edition": self._edition_id}).one()
         if hold:
             raise EditionStopped(hold)
         if state != EditionState.SENDING:
             raise EditionStopped(f"the edition is {state}")
-
-    def _few_doubts(self, connection: Connection, limit: int) -> None:
-        doubts = connection.execute(
-            select(func.count())
-            .select_from(tables.batch)
-            .where(_batch.edition_id == self._edition_id, _batch.state == BatchState.UNCERTAIN)
-        ).scalar_one()
-        if doubts >= limit:
-            raise DoubtLimit(f"{doubts} batches are in doubt; they must be settled first")
+        return int(doubts)
 
     def _skip_the_departed(
         self, connection: Connection, people: Sequence[Person], batch: Batch | None
     ) -> frozenset[int]:
-        departed = connection.execute(_departed(self._edition_id, people, batch)).all()
+        first_time = batch is None
+        departed = connection.execute(
+            statements.departed(first_time=first_time),
+            {
+                "edition": self._edition_id,
+                "first": people[0].ordinal,
+                "last": people[-1].ordinal,
+                **({} if batch is None else {"member": batch.id}),
+            },
+        ).all()
         by_reason: dict[str, list[int]] = {}
         for row in departed:
             by_reason.setdefault(_why_skipped(row.state, row.suppressed), []).append(row.ordinal)
@@ -520,8 +526,7 @@ class Ledger:
     ) -> Row[Any]:
         values = {**values, "size": len(people), "lease_epoch": self._epoch}
         if batch is not None:
-            again = {**values, "tries": _batch.tries + 1}
-            return self._change(connection, batch, again, was=BatchState.PREPARED)
+            return self._change(connection, batch, values, was=BatchState.PREPARED, another_try=True)
         new = {
             **values,
             "tries": 1,
@@ -529,7 +534,7 @@ class Ledger:
             "first": people[0].ordinal,
             "last": people[-1].ordinal,
         }
-        return connection.execute(insert(tables.batch).values(new).returning(tables.batch)).one()
+        return connection.execute(statements.new_batch(tuple(new)), statements.new(new)).one()
 
     def _begin_attempt(
         self,
@@ -542,11 +547,8 @@ class Ledger:
         again: bool = False,
     ) -> Intent:
         batch = _as_batch(row)
-        attempt_id = connection.execute(
-            insert(tables.attempt)
-            .values(batch_id=batch.id, n=batch.tries, started_at=now)
-            .returning(_attempt.id)
-        ).scalar_one()
+        values = {"batch_id": batch.id, "n": batch.tries, "started_at": now}
+        attempt_id = connection.execute(statements.begin_attempt(), statements.new(values)).scalar_one()
         return Intent(
             batch=batch,
             attempt_id=attempt_id,
@@ -562,14 +564,12 @@ class Ledger:
         values: Mapping[str, object],
         *,
         was: BatchState = BatchState.SUBMITTING,
+        another_try: bool = False,
     ) -> Row[Any]:
-        mine = [_batch.lease_epoch == self._epoch] if was is BatchState.SUBMITTING else []
-        row = connection.execute(
-            update(tables.batch)
-            .where(_batch.id == batch.id, _batch.state == was, *mine)
-            .values(values)
-            .returning(tables.batch)
-        ).one_or_none()
+        mine = was is BatchState.SUBMITTING
+        statement = statements.change_batch(tuple(values), mine=mine, another_try=another_try)
+        wanted = {"batch": batch.id, "was": was, **({"epoch": self._epoch} if mine else {})}
+        row = connection.execute(statement, {**wanted, **statements.new(values)}).one_or_none()
         if row is None:
             raise LostLease(f"batch {batch.id} is no longer ours to change ({was}); nothing was written")
         return row
@@ -585,14 +585,11 @@ class Ledger:
     ) -> int:
         """Change the batch's people at one stroke: they stand side by side in the edition."""
         member = batch.id if batch_id == -1 else batch_id
-        return connection.execute(
-            update(tables.delivery)
-            .where(_person.edition_id == self._edition_id)
-            .where(_person.ordinal.between(batch.first, batch.last))
-            .where(_person.batch_id.is_(None) if member is None else _person.batch_id == member)
-            .where(_person.state == state)
-            .values(values)
-        ).rowcount
+        wanted = {"edition": self._edition_id, "first": batch.first, "last": batch.last, "was": state}
+        if member is not None:
+            wanted["member"] = member
+        statement = statements.move(tuple(values), first_time=member is None)
+        return connection.execute(statement, {**wanted, **statements.new(values)}).rowcount
 
 
 def counts(engine: Engine, edition_id: int) -> Counts:
@@ -633,38 +630,6 @@ def check_sum(engine: Engine, edition_id: int) -> Counts:
     if not found.adds_up:
         raise LedgerMismatch(f"the ledger does not add up: {found}")
     return found
-
-
-def _people(edition_id: int) -> Select[Any]:
-    return (
-        select(_person.ordinal, _person.delivery_id, _person.subscriber_id, _person.address, _person.name)
-        .where(_person.edition_id == edition_id)
-        .order_by(_person.ordinal)
-    )
-
-
-def _departed(edition_id: int, people: Sequence[Person], batch: Batch | None) -> Select[Any]:
-    """Those of these people who may no longer be mailed: (ordinal, state, suppression)."""
-    subscriber, suppression = tables.subscriber.c, tables.suppression.c
-    joined = tables.delivery.outerjoin(tables.subscriber, subscriber.id == _person.subscriber_id).outerjoin(
-        tables.suppression, suppression.address_key == _person.address_key
-    )
-    return (
-        select(_person.ordinal, subscriber.state, suppression.reason.label("suppressed"))
-        .select_from(joined)
-        .where(_person.edition_id == edition_id)
-        .where(_person.ordinal.between(people[0].ordinal, people[-1].ordinal))
-        .where(_person.batch_id.is_(None) if batch is None else _person.batch_id == batch.id)
-        .where(_person.state == (DeliveryState.PENDING if batch is None else DeliveryState.CLAIMED))
-        .where(
-            or_(
-                subscriber.state.is_(None),
-                subscriber.state != "active",
-                suppression.reason.is_not(None),
-                _person.address.is_(None),
-            )
-        )
-    )
 
 
 def _why_skipped(state: str | None, suppressed: str | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
 
+from emails.delivery import DeliveryState
 from pipeline.store import tables
 from pipeline.store.engine import insert_new, readers
 from subscribers.addresses import Address
@@ -27,7 +28,7 @@ from subscribers.suppression import SuppressionReason
 PAGE = 1_000
 """Rows read at a time; a list of a million never stands in memory."""
 
-_subscriber, _suppression = tables.subscriber.c, tables.suppression.c
+_subscriber, _suppression, _delivery = tables.subscriber.c, tables.suppression.c, tables.delivery.c
 
 
 class Subscribers:
@@ -126,7 +127,9 @@ class Subscribers:
     def erase(self, subscriber_id: int, *, shadow: str, at: datetime) -> bool:
         """Forget who this was: name and address go from the subscriber and from every edition, at one stroke.
 
-        Numbers, states and the record that consent was given stay, so that every sum is still right.
+        Numbers, states and the record that consent was given stay, so that every sum is still right. Who
+        waits for an edition is skipped. Only a letter that is on its way or in doubt keeps its address until
+        that is settled: without it nobody could find out, for the whole batch (`Editions.finish`).
         `shadow` is a keyed hash of the address key; it stands among the suppressions as `erased`. False when
         nobody is left under that number. Articles 17(1) and 5(2) of the GDPR.
         """
@@ -136,16 +139,22 @@ class Subscribers:
                 return False
             _lift(connection, known.address_key)
             _suppress(connection, shadow, SuppressionReason.ERASED, source="erased", at=at)
-            nobody = {"address": None, "address_key": None, "name": ""}
             connection.execute(
                 update(tables.subscriber)
                 .where(_subscriber.id == subscriber_id)
-                .values(**nobody, state=SubscriberState.ERASED)
+                .values(**tables.NOBODY, state=SubscriberState.ERASED)
             )
             connection.execute(
                 update(tables.delivery)
-                .where(tables.delivery.c.subscriber_id == subscriber_id)
-                .values(**nobody)
+                .where(_delivery.subscriber_id == subscriber_id)
+                .where(_delivery.state.in_((DeliveryState.PENDING, DeliveryState.CLAIMED)))
+                .values(state=DeliveryState.SKIPPED, reason="erased")
+            )
+            connection.execute(
+                update(tables.delivery)
+                .where(_delivery.subscriber_id == subscriber_id)
+                .where(_delivery.state != DeliveryState.SUBMITTED)
+                .values(**tables.NOBODY)
             )
             return True
 

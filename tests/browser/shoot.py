@@ -15,6 +15,7 @@ PICTURES: dict[str, tuple[str, int, Scheme]] = {
     "letter-desktop": ("quiet", 900, "light"),
     "letter-dark": ("quiet", 390, "dark"),
     "letter-plain": ("plain", 900, "light"),
+    "letter-card": ("card", 900, "light"),
 }
 
 

@@ -35,7 +35,7 @@ from emails.message import (
     transfer_encoded,
     unsubscribe_headers,
 )
-from emails.render import render_confirm
+from emails.notices import confirm as render_confirm
 from tests import mime
 from tests.letters import CONFIRM, NEWSLETTER, UNSUBSCRIBE, letter, mailing
 
@@ -363,11 +363,14 @@ def test_an_international_sender_domain() -> None:
 
 
 @pytest.mark.standard("M-01")
+@pytest.mark.standard("T-07")
 @pytest.mark.parametrize("raw", [message(), notice()], ids=["weekly", "confirm"])
 def test_text_then_html_and_nothing_else(raw: bytes) -> None:
     assert mime.header(raw, "Content-Type").startswith(b"multipart/alternative;")
     types = [head["Content-Type"] for head, _ in mime.parts(raw)]
-    assert types == ["text/plain; charset=utf-8", "text/html; charset=utf-8"]
+    assert types == ["text/plain; charset=utf-8", "text/html; charset=utf-8"], (
+        "fixed lines, not flowed by name"
+    )
 
 
 @pytest.mark.standard("M-02")
@@ -392,7 +395,7 @@ def test_the_smaller_encoding() -> None:
 
 
 @pytest.mark.standard("M-05")
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(
     st.text(
         st.sampled_from("=\n .\tFrom abc=20é\u00a0👍🏽\u0301ل\r") | st.characters(codec="utf-8"), max_size=400

@@ -581,3 +581,42 @@ def test_the_manual_explains_every_key_and_no_other():
     for section, model in SECTIONS.items():
         assert sorted(explained[section]) == sorted(model.model_fields)
     assert sorted(explained["pick"] + explained["storage"]) == sorted(set(File.model_fields) - set(SECTIONS))
+
+
+def test_the_letter_s_own_look(load: Load):
+    own = (
+        "name: Weekbrief\n"
+        "  address_form: u\n"
+        '  colours: {accent: "#8C472C #e2a785", page: "#faf7f1  #1d1a17"}\n'
+        "  fonts: {text: 'Iowan Old Style, Georgia, serif', heading: \"Verdana, sans-serif\"}\n"
+        "  logo: {url: 'https://www.example.org/logo.png', width: 120, height: 40}"
+    )
+    newsletter = load(changed("name", own)).newsletter
+    assert newsletter.address_form == "u"
+    assert newsletter.colours == (("accent", "#8c472c", "#e2a785"), ("page", "#faf7f1", "#1d1a17"))
+    assert newsletter.fonts == (
+        ("text", "'Iowan Old Style',Georgia,serif"),
+        ("heading", "Verdana,sans-serif"),
+    )
+    assert newsletter.logo is not None
+    assert (newsletter.logo.width, newsletter.logo.height, newsletter.logo.alt) == (120, 40, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('colours: {accent: "#8c472c"}', "accent needs two colours of six digits"),
+        ('colours: {acent: "#8c472c #e2a785"}', "did you mean 'accent'?"),
+        ('colours: {page: "#ffffff #1d1a17"}', "pure black and white turn ugly"),
+        ("colours: blue", "must be a group of settings"),
+        ("fonts: {text: Georgia}", "serif, sans-serif or monospace at the end"),
+        ('fonts: {text: "x;}</style>, serif"}', "needs the names of fonts"),
+        ("logo: {url: 'https://a.example/x.svg', width: 9, height: 9}", "end in .png, .jpg or .gif"),
+        ("logo: {url: 'https://a.example/x.png', width: 900, height: 40}", "900 is not between 16 and 300"),
+        ("logo: {url: 'https://a.example/x.png'}", "needs width or height as well"),
+        ("address_form: jij", "is not a form of address"),
+    ],
+)
+def test_a_look_that_would_not_work_is_refused(complaints, line: str, said: str):
+    (complaint,) = complaints(changed("name", f"name: Weekbrief\n  {line}"))
+    assert said in complaint

@@ -14,21 +14,29 @@ from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 
 from emails.words import DOMAIN, MissingWord, UnknownLanguage, direction, languages, words
+from tests.arabic import arabic_words
 
 ROOT = Path(__file__).parents[2]
 LOCALE = Path(str(files("emails"))) / "locale"
-CATALOGUES = {path.parts[-3]: path for path in sorted(LOCALE.glob(f"*/LC_MESSAGES/{DOMAIN}.po"))}
-LETTERS = ("partials", "designs", "weekly", "confirm")
-KEYS_MADE_OF_PARTS = {"confirm.every_week", "confirm.every_two_weeks", "confirm.every_month"}
+FILES = {path.parts[-3]: path for path in sorted(LOCALE.glob(f"*/LC_MESSAGES/{DOMAIN}.po"))}
+CATALOGUES = {name: path for name, path in FILES.items() if "@" not in name}
+LETTERS = ("partials", "designs", "weekly", "notice")
+KEYS_MADE_OF_PARTS = {
+    *(f"confirm.{every}" for every in ("every_week", "every_two_weeks", "every_month")),
+    *(f"report.{verdict}" for verdict in ("sent", "partial", "nothing")),
+    *(f"{kind}.subject{short}" for kind in ("confirm", "welcome", "goodbye") for short in ("", "_short")),
+}
 
 
 def asked_for() -> set[str]:
     """Every key that a template or a module says, read from their sources."""
     said = re.compile(r"\b(?:say|count|raw|raw_count)\(\s*[\"']([a-z_]+\.[a-z_]+)[\"']")
-    named = re.compile(r"[\"']((?:letter|preheader|footer|confirm)\.[a-z_]+)[\"']")
+    kinds = "letter|preheader|footer|confirm|welcome|goodbye|change|draft|held|report"
+    named = re.compile(rf"[\"']((?:{kinds})\.[a-z_]+)[\"']")
     sources = [
         *(path for folder in LETTERS for path in (ROOT / "emails/templates" / folder).rglob("*.*")),
         ROOT / "emails/render.py",
+        ROOT / "emails/notices.py",
         ROOT / "pipeline/compose.py",
     ]
     found = {
@@ -71,11 +79,11 @@ def test_every_language_fills_the_same_placeholders(language: str) -> None:
             assert _placeholders(other.string) == _placeholders(message.string), message.id
 
 
-@pytest.mark.parametrize("language", CATALOGUES)
+@pytest.mark.parametrize("language", FILES)
 def test_the_compiled_catalogue_is_fresh(language: str) -> None:
-    po = CATALOGUES[language]
+    po = FILES[language]
     compiled = read_mo(io.BytesIO(po.with_suffix(".mo").read_bytes()))
-    written = read_po(io.BytesIO(po.read_bytes()), locale=language)
+    written = read_po(io.BytesIO(po.read_bytes()), locale=language.partition("@")[0])
     assert _said(compiled) == _said(written), (
         f"run: pybabel compile --domain {DOMAIN} --directory emails/locale"
     )
@@ -144,6 +152,54 @@ def test_no_english_word_in_another_language(language: str) -> None:
             word for text in strings for word in re.findall(r"[a-z]+", re.sub(r"%\(\w+\)s", "", text.lower()))
         }
         assert message.id == "" or not said & english, message.id
+
+
+JE = {"je", "jij", "jou", "jouw", "jezelf", "jijzelf"}
+U = {"u", "uw", "uzelf"}
+
+
+@pytest.mark.standard("L-06")
+def test_dutch_letters_use_one_form_of_address_throughout() -> None:
+    plain = read_po(io.BytesIO(FILES["nl"].read_bytes()))
+    formal = read_po(io.BytesIO(FILES["nl@u"].read_bytes()))
+    changed = {message.id: _spoken(message.string) for message in formal if message.id}
+    for message in plain:
+        if message.id and isinstance(message.id, str):
+            said = _spoken(message.string)
+            assert not said & U, message.id
+            assert (message.id in changed) == bool(said & JE) or message.id in changed, message.id
+    for key, said in changed.items():
+        assert not said & JE, key
+        assert plain.get(key) is not None, f"{key} is in no letter"
+    assert len(changed) > 30
+
+
+@pytest.mark.standard("L-06")
+def test_the_form_of_address_is_a_setting() -> None:
+    assert words("nl").say("footer.unsubscribe") == "Schrijf je uit"
+    assert words("nl", "u").say("footer.unsubscribe") == "Schrijf u uit"
+    assert words("nl", "u").say("letter.example") == "Een voorbeeld", "what does not differ is said once"
+    assert words("en", "u").say("footer.unsubscribe") == "Unsubscribe"
+    with pytest.raises(MissingWord):
+        words("nl", "u").say("letter.nowhere")
+
+
+@pytest.mark.standard("L-04")
+def test_arabic_plurals_and_dates() -> None:
+    with arabic_words():
+        tongue = words("ar")
+        said = {number: tongue.count("letter.minutes", number) for number in (0, 1, 2, 3, 11, 100)}
+        assert len(set(said.values())) == 6, "Arabic has six plural forms"
+        assert said[3] == "3 دقائق للقراءة"
+        assert "نوفمبر" in tongue.day(date(2026, 11, 29))
+        assert tongue.direction == "rtl"
+        assert "ar" in languages()
+    assert "ar" not in languages()
+
+
+def _spoken(strings: str | list[str] | tuple[str, ...]) -> set[str]:
+    text = strings if isinstance(strings, str) else " ".join(strings)
+    return set(re.findall(r"\w+", re.sub(r"%\(\w+\)s", "", text.lower())))
 
 
 def _said(catalogue: Catalog) -> dict[str, tuple[str, ...]]:

@@ -200,7 +200,8 @@ def upgrade() -> None:
         sa.Column("batch_id", sa.BigInteger(), nullable=True),
         sa.Column("provider_id", sa.Text(), nullable=True),
         sa.CheckConstraint(
-            "state in ('pending', 'claimed', 'submitted', 'accepted', 'refused', 'skipped', 'unconfirmed')",
+            "state = 'submitted' or state = 'accepted' or state = 'pending' or state = 'claimed' "
+            "or state = 'refused' or state = 'skipped' or state = 'unconfirmed'",
             name=op.f("ck_delivery_state"),
         ),
         sa.ForeignKeyConstraint(["edition_id"], ["edition.id"], name=op.f("fk_delivery_edition_id")),
