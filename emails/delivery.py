@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -173,6 +174,14 @@ class Request:
     body: bytes = field(repr=False)
     key: str
     recipients: Sequence[Recipient] = field(default=(), repr=False)
+    digest: str = ""
+    """SHA-256 of the pieces the body was made of, as `emails.esp.splice.digest` takes it: equal only if the
+    bodies are. Empty: take the body's own."""
+
+    @property
+    def sha256(self) -> str:
+        """Equal only for equal bodies, in hexadecimal."""
+        return self.digest or hashlib.sha256(self.body).hexdigest()
 
 
 class Esp(Protocol):

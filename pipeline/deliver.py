@@ -52,6 +52,9 @@ MAX_DEATHS = 3
 MAX_LOOKS = 10
 """How often people may change under us while one batch is claimed, before something is wrong."""
 
+READ_AHEAD = 1_000
+"""People read from the database at a time."""
+
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 LATER = 15.0
 """Seconds before people are handed over again whom the provider left out for now."""
@@ -116,6 +119,7 @@ class Sending:
         self._taking = Lock()
         self._again: deque[Batch] = deque()
         self._cursor = 0
+        self._ahead: list[Person] = []
         self._accepted = self._refused = self._lost = 0
         self._bad_since: float | None = None
         self._gate = Gate(pace.rate, now=clock.now(), opens=ledger.gate_opens())
@@ -180,13 +184,21 @@ class Sending:
             raise
 
     def _next_people(self, limit: int) -> list[Person]:
-        people = self._ledger.pending(after=self._cursor, limit=min(limit, self._left_today))
+        people = self._in_line(min(limit, self._left_today))
         if people:
-            self._cursor = people[-1].ordinal
+            del self._ahead[: len(people)]
             self._left_today -= len(people)
-        elif not self._left_today and self._ledger.pending(after=self._cursor, limit=1):
+        elif not self._left_today and self._in_line(1):
             self._halt(StopReason.QUOTA, f"{self._pace.per_day} people a day: the rest goes on tomorrow")
         return people
+
+    def _in_line(self, most: int) -> list[Person]:
+        """Whose turn it is. Some are read ahead, so that small batches do not cost a query each; what became
+        of them meanwhile shows when they are claimed."""
+        if len(self._ahead) < most:
+            self._ahead += self._ledger.pending(after=self._cursor, limit=max(most, READ_AHEAD))
+            self._cursor = self._ahead[-1].ordinal if self._ahead else self._cursor
+        return self._ahead[:most]
 
     def _quota(self) -> int:
         if self._pace.per_day is None:
@@ -276,7 +288,7 @@ class Sending:
                     people,
                     batch=batch,
                     key=request.key,
-                    request_sha256=_sha256(request.body),
+                    request_sha256=request.sha256,
                     now=now,
                     key_expires_at=now + life if life else None,
                     doubt_limit=self._pace.concurrency if life else 1,
@@ -322,7 +334,7 @@ class Sending:
 
     def _ask_again(self, batch: Batch, people: Sequence[Person]) -> Batch | None:
         request = self._build(people, batch.key)
-        if _sha256(request.body) != batch.request_sha256:
+        if request.sha256 != batch.request_sha256:
             who = f"recipients {batch.first} to {batch.last}"
             self._halt(
                 StopReason.HELD, f"{who} are in doubt, and their request no longer builds to the same bytes"
@@ -504,7 +516,3 @@ class Sending:
         if self._asked.is_set():
             self._halt(StopReason.ASKED, "asked to stop")
         return self._stop.is_set()
-
-
-def _sha256(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()

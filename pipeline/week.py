@@ -115,7 +115,7 @@ def send_by_hand(week: Week, wanted: str, *, stop: Event) -> Report:
 
 
 def settle_doubts(week: Week, wanted: str, *, stop: Event) -> Report:
-    """Ask the provider about the doubts of one edition; nobody new is sent to.
+    """Ask the provider about the doubts of one edition, also one that is held; nobody new is sent to.
 
     Raises `pipeline.due.NoSuchSlot`, and `AnotherRun` beside another run.
     """
@@ -177,7 +177,8 @@ def send_edition(
         return report_edition(
             edition, counts, stopped=StopReason.NONE, why="", notes=(*notes, "already sent")
         )
-    if waiting := _why_waiting(week, edition, by_hand=by_hand):
+    waiting = _why_waiting(week, edition, by_hand=by_hand)
+    if waiting and not (only_doubts and edition.started_at):
         counts = week.store.counts(edition.id)
         return report_edition(edition, counts, stopped=StopReason.HELD, why=waiting, notes=notes)
     esp = week.esp()

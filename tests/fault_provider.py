@@ -750,7 +750,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _kill(sender: Path) -> None:
-    os.kill(int(sender.read_text()), signal.SIGKILL)
+    with suppress(ProcessLookupError):  # another of its calls was quicker
+        os.kill(int(sender.read_text()), signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,6 @@ class _Pooler:
                 server = self._take()
                 server.sendall(first)
                 self._transaction(client, server)
-                self._give(server)
 
     def _greet(self, client: socket.socket) -> None:
         """Answer the start-up as a server that trusts everyone."""
@@ -70,7 +69,7 @@ class _Pooler:
         client.sendall(greeting)
 
     def _transaction(self, client: socket.socket, server: socket.socket) -> None:
-        """Carry messages until the server is idle again and has answered all that was asked."""
+        """Carry messages until the server is idle again, then let go of it."""
         answered = threading.Event()
 
         def up() -> None:
@@ -96,6 +95,7 @@ class _Pooler:
                 answered.set()
                 carrying.join()
                 client.settimeout(None)
+                self._give(server)
             client.sendall(answer)
             if over:
                 return

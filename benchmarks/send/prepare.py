@@ -52,7 +52,7 @@ provider:
 
 SAMPLES = Path(__file__).parents[2] / "pipeline" / "samples" / "posts"
 QUESTION = "Wat draag jij nog met je mee dat je allang had kunnen neerzetten?"
-LETTER = 5_200
+LETTER = 3_500
 """Characters of the example that make a letter of 20 kB as the provider gets it, HTML and text together."""
 
 

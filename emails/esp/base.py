@@ -17,6 +17,7 @@ from emails.delivery import Answer, AnswerClass, Capabilities, Found, Recipient,
 from emails.edition import Mailbox, Mailing
 from emails.esp.http import Channel, HttpAnswer, NoAnswer
 from emails.esp.reading import read_no_answer
+from emails.esp.splice import digest
 from emails.message import HeaderError, ascii_address
 
 log = logging.getLogger(__name__)
@@ -94,13 +95,15 @@ def post_json(
     headers: Mapping[str, str] | None = None,
 ) -> Request:
     """A call with a JSON body that was made in pieces; `headers` are those of this provider alone."""
+    pieces = list(body)
     return Request(
         method="POST",
         url=url,
         headers={"content-type": "application/json", "accept": "application/json", **(headers or {})},
-        body=b"".join(body),
+        body=b"".join(pieces),
         key=key,
         recipients=tuple(recipients),
+        digest=digest(pieces),
     )
 
 

@@ -17,11 +17,13 @@ from emails.delivery import Answer, Capabilities, DeliveryState, Receipt, Recipi
 from emails.edition import Letter, Mailing, Newsletter
 from emails.esp.base import Bearer, HttpEsp, display, post_json, written_address
 from emails.esp.http import HttpAnswer
+from emails.esp.links import check_links
+from emails.esp.links import plain as plain_text
 from emails.esp.reading import Complaint, Rules, accepted, in_order, is_success, json_of, plain, read_failure
 from emails.esp.settings import EspSettings
 from emails.esp.splice import Hole, Splice, dump, inside
 from emails.merge import split
-from emails.message import edition_headers, own_headers
+from emails.message import edition_headers, unsubscribe_headers
 
 BASE_URL = "https://api.resend.com"
 CAPABILITIES = Capabilities(
@@ -64,18 +66,21 @@ class ResendDialect:
         Raises `emails.merge.UnsafeMergeValue` and `emails.message.HeaderError` for an unsubscribe link or a
         List-ID that no header can hold.
         """
-        message = _message(mailing.newsletter, mailing.letter, dump(edition_headers(mailing)))
-        tags = _tags(mailing, key)
+        check_links(mailing, recipients)
+        message = _message(
+            mailing.newsletter, mailing.letter, dump(edition_headers(mailing)), notice=mailing.notice
+        )
+        tags = f'{_tags(mailing, key)},{{"name":"delivery","value":"'.encode()
+        values = {"tags": tags}
         pieces: list[bytes] = []
-        for person in recipients:
-            own = own_headers(mailing, person)
-            values = {
-                "address": inside(written_address(person.address)).encode(),
-                "unsubscribe": person.unsubscribe_url.encode(),
-                "headers": (f",{dump(own)[1:]}" if own else "}").encode(),
-                "tags": f"{tags},{_tag('delivery', person.delivery_id)}".encode(),
-            }
-            pieces += (b"," if pieces else b"[", *message.fill(values))
+        for address, delivery, person in zip(
+            _addresses(recipients), _deliveries(recipients), recipients, strict=True
+        ):
+            values["address"] = address.encode()
+            values["unsubscribe"] = person.unsubscribe_url.encode()
+            values["delivery"] = delivery.encode()
+            pieces.append(b"," if pieces else b"[")
+            pieces += message.fill(values)
         pieces.append(b"]" if pieces else b"[]")
         return post_json(
             f"{self.base_url}/emails/batch",
@@ -106,8 +111,11 @@ def make(settings: EspSettings) -> HttpEsp:
 
 
 @lru_cache(maxsize=16)
-def _message(newsletter: Newsletter, letter: Letter, headers: str) -> Splice:
-    """One message, with holes for the address, the unsubscribe link in letter and headers, and the tags."""
+def _message(newsletter: Newsletter, letter: Letter, headers: str, *, notice: bool) -> Splice:
+    """One message, with holes for the address, the unsubscribe link in letter and headers, the tags of a call
+    and the delivery."""
+    link = Hole("unsubscribe")
+    own: tuple[str | Hole, ...] = () if notice else _own_headers(link)
     parts = split(letter)
     reply_to = f',"reply_to":{dump(display(newsletter.reply_to))}' if newsletter.reply_to else ""
     return Splice(
@@ -118,11 +126,32 @@ def _message(newsletter: Newsletter, letter: Letter, headers: str) -> Splice:
         '","text":"',
         parts.text,
         f'","headers":{headers.removesuffix("}")}',
-        Hole("headers"),
-        ',"tags":[',
+        *own,
+        '},"tags":[',
         Hole("tags"),
-        "]}",
+        Hole("delivery"),
+        '"}]}',
     )
+
+
+def _own_headers(link: Hole) -> tuple[str | Hole, ...]:
+    """What `unsubscribe_headers` says of a link, around the link."""
+    before, after = dump(unsubscribe_headers(_SOME_LINK))[1:-1].split(_SOME_LINK)
+    return f",{before}", link, after
+
+
+_SOME_LINK = "https://link.invalid/"
+
+
+def _addresses(recipients: Sequence[Recipient]) -> list[str]:
+    found = [person.address for person in recipients]
+    return found if plain_text(found) else [inside(written_address(address)) for address in found]
+
+
+def _deliveries(recipients: Sequence[Recipient]) -> list[str]:
+    found = [person.delivery_id for person in recipients]
+    odd = _NO_WORD.search("".join(found)) or max(map(len, found), default=0) > _LONGEST_WORD
+    return [_word(delivery) for delivery in found] if odd else found
 
 
 def _tags(mailing: Mailing, key: str) -> str:
@@ -137,7 +166,11 @@ def _tag(name: str, value: str) -> str:
 
 def _word(text: str) -> str:
     """Tags hold ASCII letters, digits, `_` and `-`, at most 256 of them."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", text)[:256]
+    return _NO_WORD.sub("_", text)[:_LONGEST_WORD]
+
+
+_NO_WORD = re.compile(r"[^A-Za-z0-9_-]")
+_LONGEST_WORD = 256
 
 
 # Reading

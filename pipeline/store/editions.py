@@ -232,8 +232,8 @@ class Editions:
         with self._engine.begin() as connection:
             connection.execute(
                 update(tables.edition)
-                .where(tables.edition.c.id == edition.id)
-                .values(state=EditionState.FINISHED, finished_at=now)
+                .where(tables.edition.c.id == edition.id, tables.edition.c.state != EditionState.CANCELLED)
+                .values(state=EditionState.FINISHED, finished_at=now, hold_reason=None)
             )
             erased = select(tables.subscriber.c.id).where(tables.subscriber.c.state == "erased")
             connection.execute(

@@ -97,9 +97,7 @@ class Fence:
 
     def _write(self, installation: str, ledger_seq: int) -> None:
         """Into the older of two places, so that one whole mark always stands."""
-        new = not self._path.exists()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        handle, new = self._opened()
         try:
             inode = os.fstat(handle).st_ino
             mark = Mark(installation=installation, ledger_seq=ledger_seq, inode=inode)
@@ -110,6 +108,14 @@ class Fence:
             os.close(handle)
         if new:
             _sync_folder(self._path.parent)
+
+    def _opened(self) -> tuple[int, bool]:
+        """The file, ready to be written, and whether it was made for that."""
+        try:
+            return os.open(self._path, os.O_RDWR), False
+        except FileNotFoundError:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), True
 
 
 def machine_fingerprint() -> str | None:

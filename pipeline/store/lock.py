@@ -17,6 +17,8 @@ from sqlalchemy import Connection, Engine, text
 from pipeline.store.engine import StorageError, StorageTrouble, is_sqlite
 
 _SENDER_LOCK = 7_305_131_902
+LOOKS = 3
+"""How often a pooler gets the chance to show itself; others may be using it at the same time."""
 
 
 class AnotherRun(Exception):
@@ -84,15 +86,17 @@ def _has_session_of_its_own(engine: Engine, connection: Connection) -> bool:
     """Do all transactions of a connection reach one and the same server process, and no other's?
 
     A pooler hands out the session that came back last, or the one that has waited longest. A second
-    connection that keeps one busy for a while, and a few more looks, show either.
+    connection that keeps one busy now and then, and a look before and after, show either.
     """
     first = _backend(connection)
+    seen, others = {first}, set()
     with engine.connect() as other:
-        others = other.execute(_WHICH_BACKEND).scalar_one()
-        seen = {first, _backend(connection)}
-        other.rollback()
-    seen |= {_backend(connection) for _ in range(3)}
-    return seen == {first} and others != first
+        for _ in range(LOOKS):
+            others.add(other.execute(_WHICH_BACKEND).scalar_one())
+            seen.add(_backend(connection))
+            other.rollback()
+            seen |= {_backend(connection), _backend(connection)}
+    return seen == {first} and len(others) == 1 and first not in others
 
 
 _WHICH_BACKEND = text("SELECT pg_backend_pid()")

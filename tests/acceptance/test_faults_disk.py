@@ -300,7 +300,7 @@ def test_a_server_that_does_not_sync_is_refused(
 def test_a_weaker_default_of_the_server_is_overruled(on_server: Faulty) -> None:
     name = make_url(on_server.storage).database
     with psycopg.connect(on_server.storage, autocommit=True) as admin:
-        admin.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')  # type: ignore[call-overload]
+        admin.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
     with on_server.store() as store, store.engine.connect() as connection:
         assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == "on"
 
@@ -349,7 +349,7 @@ def test_the_connections_drop_between_intent_and_outcome(on_server: Faulty) -> N
             ended.append(_kill_backends(on_server))
 
     with on_server.week() as week:
-        week.fence.raise_to = fence  # type: ignore[method-assign]
+        week.fence.raise_to = fence
         report = run_due(week, stop=Event())
     assert min(ended) > 0
     assert report.counts == EVERYONE
@@ -391,7 +391,7 @@ def test_a_successor_makes_what_the_lost_sender_writes_worthless(on_server: Faul
             done.append(on_server.run())
 
     with on_server.week() as week:
-        week.fence.raise_to = fence  # type: ignore[method-assign]
+        week.fence.raise_to = fence
         with pytest.raises(LostLease):
             run_due(week, stop=Event())
     assert done[0].counts == EVERYONE

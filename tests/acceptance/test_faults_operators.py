@@ -8,11 +8,13 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import pytest
 from sqlalchemy import select
 
 from pipeline.store import Counts, tables
+from pipeline.week import settle_doubts
 from tests.acceptance.faulty import DAY, NOW, WEEK, Faulty, at_answer, eventually, faulty
 
 PEOPLE = 25
@@ -44,7 +46,7 @@ def doubtful(tmp_path: Path, storage: str) -> Iterator[Faulty]:
 def decisions(letter: Faulty) -> list[tuple[str, str, str]]:
     with letter.store() as store, store.engine.connect() as connection:
         kept = tables.decision.c
-        return [tuple(row) for row in connection.execute(select(kept.who, kept.what, kept.reason))]  # type: ignore[misc]
+        return [tuple(row) for row in connection.execute(select(kept.who, kept.what, kept.reason))]
 
 
 @contextmanager
@@ -199,6 +201,25 @@ def test_a_check_asks_the_records_and_sends_to_nobody_new(tmp_path: Path, storag
         assert done.returncode == 4, done.stderr
         assert letter.counts() == Counts(frozen=PEOPLE, accepted=15, pending=10)
         assert letter.weekbrief("doubts", "list").stdout == "Nobody is in doubt.\n"
+
+
+def test_a_check_asks_although_the_edition_is_held(tmp_path: Path, storage: str) -> None:
+    """`doubt: ask` holds the edition. What the records show later settles it; a person lifts the hold."""
+    with faulty(tmp_path / "brief", storage, speaks="postmark", doubt="ask") as letter:
+        letter.subscribe(PEOPLE)
+        letter.provider.play({"steps": [{}, {"cut": "after"}], "index_delay": 3600.0})
+        letter.run()
+        letter.clock.jump(minutes=16)
+        assert letter.run().outcome == "held"
+        letter.clock.jump(hours=1)
+        with letter.week() as week:
+            report = settle_doubts(week, WEEK, stop=Event())
+        assert report.counts == Counts(frozen=PEOPLE, accepted=15, pending=10)
+        assert letter.sizes() == [5]
+        assert letter.run().outcome == "held"
+        assert letter.weekbrief("resume", WEEK).returncode == 0
+        assert letter.run().outcome == "sent"
+        assert letter.once_each(PEOPLE)
 
 
 def test_what_is_not_there_is_a_clear_message(letter: Faulty) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from threading import Event
@@ -94,7 +95,7 @@ def test_who_leaves_between_building_and_intent_is_not_mailed(letter: Faulty) ->
                 leave(letter, "reader12@example.org")
             return request
 
-        made.build = build  # type: ignore[method-assign]
+        made.build = build
         report = run_due(_with(week, made), stop=Event())
     assert built == [10]
     assert report.counts == Counts(frozen=PEOPLE, accepted=PEOPLE - 1, skipped=1)
@@ -103,8 +104,6 @@ def test_who_leaves_between_building_and_intent_is_not_mailed(letter: Faulty) ->
 
 
 def _with(week: Any, esp: Any) -> Any:
-    from dataclasses import replace
-
     return replace(week, esp=lambda: esp)
 
 
@@ -118,7 +117,7 @@ def test_who_leaves_after_the_intent_gets_this_letter_and_no_other(letter: Fault
             if ledger_seq == 2:
                 leave(letter, "reader12@example.org")
 
-        week.fence.raise_to = fence  # type: ignore[method-assign]
+        week.fence.raise_to = fence
         report = run_due(week, stop=Event())
     assert report.counts == Counts(frozen=PEOPLE, accepted=PEOPLE)
     assert letter.once_each(PEOPLE)
@@ -259,7 +258,7 @@ def test_an_erasure_between_building_and_intent(letter: Faulty) -> None:
                 done.append(erase(letter, "reader12@example.org"))
             return request
 
-        made.build = build  # type: ignore[method-assign]
+        made.build = build
         report = run_due(_with(week, made), stop=Event())
     assert report.counts == Counts(frozen=PEOPLE, accepted=PEOPLE - 1, skipped=1)
     assert "reader12@example.org" not in letter.copies()

@@ -15,6 +15,7 @@ import pytest
 
 from emails.delivery import Recipient
 from emails.message import build_message
+from emails.words import languages
 from pipeline.check import Sample, Severity, inspect
 from tests import mime
 from tests.arabic import arabic_words
@@ -67,6 +68,10 @@ def test_byte_for_byte(design: str, language: str) -> None:
         )
         text = f"Subject: {one.letter.subject}\n\n{one.letter.text}"
         assert text == file.with_suffix(".txt").read_text("utf-8"), f"{file}: look, then make anew"
+
+
+def test_every_language_that_ships_is_kept() -> None:
+    assert {language for _, language in families()} == set(languages())
 
 
 def test_nothing_is_kept_that_is_not_made() -> None:

@@ -156,7 +156,9 @@ def _child(order: Mapping[str, Any]) -> NoReturn:
     code = 70
     try:
         signal.alarm(MAX_SECONDS)
-        Path(order["pid_file"]).write_text(str(os.getpid()))
+        new = Path(order["pid_file"] + ".new")
+        new.write_text(str(os.getpid()))
+        new.rename(order["pid_file"])  # whole or not at all: the provider reads it at any moment
         for number, file in ((1, order["out"]), (2, order["err"])):
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             os.dup2(handle, number)
