@@ -32,6 +32,16 @@ class SubscriberState(StrEnum):
     """A number that once was someone; no address is left."""
 
 
+class Frequency(StrEnum):
+    """How often somebody wants the letter."""
+
+    EVERY = "every"
+    SECOND = "second"
+    """Every second edition."""
+    MONTH = "month"
+    """The first edition of each month."""
+
+
 class Standing(StrEnum):
     """What a true confirmation link is worth now."""
 
@@ -61,6 +71,11 @@ class Subscriber:
     """The last request that was taken up."""
     confirmed_at: datetime | None = None
     unsubscribed_at: datetime | None = None
+    reminded_at: datetime | None = None
+    """When a request that was not answered was brought to mind, once."""
+    frequency: Frequency = Frequency.EVERY
+    paused_until: datetime | None = None
+    """No letter before this moment; then they come again by themselves."""
 
 
 def may_ask(known: Subscriber | None, suppressed: SuppressionReason | None, *, at: datetime) -> bool:

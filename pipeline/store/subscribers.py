@@ -16,6 +16,7 @@ from subscribers.addresses import Address
 from subscribers.consent import ConsentKind, ConsentRecord
 from subscribers.ports import AddOutcome
 from subscribers.subscriber import (
+    Frequency,
     Subscriber,
     SubscriberState,
     confirmed,
@@ -280,6 +281,9 @@ def _save(connection: Connection, subscriber: Subscriber) -> None:
             asked_at=subscriber.asked_at,
             confirmed_at=subscriber.confirmed_at,
             unsubscribed_at=subscriber.unsubscribed_at,
+            reminded_at=subscriber.reminded_at,
+            frequency=subscriber.frequency,
+            paused_until=subscriber.paused_until,
         )
     )
 
@@ -350,4 +354,7 @@ def _as_subscriber(row: Row[Any]) -> Subscriber:
         asked_at=row.asked_at,
         confirmed_at=row.confirmed_at,
         unsubscribed_at=row.unsubscribed_at,
+        reminded_at=row.reminded_at,
+        frequency=Frequency(row.frequency),
+        paused_until=row.paused_until,
     )

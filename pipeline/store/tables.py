@@ -92,6 +92,11 @@ subscriber = Table(
     Column("asked_at", Instant),
     Column("confirmed_at", Instant),
     Column("unsubscribed_at", Instant),
+    Column("reminded_at", Instant),
+    Column("frequency", String(16), nullable=False, server_default="every"),
+    Column("paused_until", Instant),
+    Column("soft_bounces", Integer, nullable=False, server_default="0"),
+    Column("soft_since", Instant),
     CheckConstraint("state in ('pending', 'active', 'unsubscribed', 'erased')", name="state"),
     sqlite_autoincrement=True,
 )
@@ -107,7 +112,33 @@ consent = Table(
     Column("page", Text, nullable=False, server_default=""),
     Column("language", String(35), nullable=False, server_default=""),
     Column("occurred_at", Instant, nullable=False),
+    Column("form", String(16), nullable=False, server_default=""),
+    Column("network", Text),
+    Column("network_salt", String(32)),
+    Column("network_sha256", String(64), nullable=False, server_default=""),
+    Column("previous", String(64), nullable=False, server_default=""),
+    Column("sha256", String(64), nullable=False, server_default=""),
     sqlite_autoincrement=True,
+)
+
+address_change = Table(
+    "address_change",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("subscriber_id", ForeignKey("subscriber.id"), nullable=False, index=True),
+    Column("address", Text),
+    Column("address_key", Text),
+    Column("requested_at", Instant, nullable=False),
+    Column("done_at", Instant),
+    sqlite_autoincrement=True,
+)
+
+join_count = Table(
+    "join_count",
+    metadata,
+    Column("scope", String(80), primary_key=True),
+    Column("since", Instant, primary_key=True),
+    Column("number", Integer, nullable=False),
 )
 
 suppression = Table(
@@ -240,11 +271,32 @@ event = Table(
     Column("event_key", String(255), primary_key=True),
     Column("received_at", Instant, nullable=False),
     Column("occurred_at", Instant),
-    Column("edition_id", BigInteger),
+    Column("edition_id", BigInteger, index=True),
     Column("delivery_id", String(40), index=True),
     Column("kind", String(32), nullable=False),
     Column("provider", String(32), nullable=False, server_default=""),
     Column("detail", Text),
+)
+
+incoming = Table(
+    "incoming",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("provider", String(32), nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("headers", Text, nullable=False, server_default="{}"),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("error", Text),
+    sqlite_autoincrement=True,
+)
+
+sync_cursor = Table(
+    "sync_cursor",
+    metadata,
+    Column("provider", String(32), primary_key=True),
+    Column("cursor", Text, nullable=False),
+    Column("at", Instant, nullable=False),
 )
 
 gate = Table(

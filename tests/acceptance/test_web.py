@@ -619,7 +619,7 @@ def test_large_bodies_are_refused_early_and_many_fields_too(site: Site, web: htt
 def test_a_body_that_drips_keeps_nobody_else_waiting(
     site: Site, web: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.web.BODY_SECONDS", 0.5)
+    monkeypatch.setattr("pipeline.web.reading.BODY_SECONDS", 0.5)
     reader = site.reader()
     target = urlsplit(site.base)
     slow = [

@@ -1,0 +1,84 @@
+"""The public pages over HTTP: a Starlette application that carries requests to `subscribers.pages` and
+replies back, and adds what every answer needs. It decides nothing about subscribers.
+
+Links in letters are opened by people, by scanners and by mailbox providers (RFC 8058). So: GET changes
+nothing, no answer to `/u/…` is ever a redirect, no cookie is set or read, and no token or address reaches
+a log. Each kind of page is a room (`Room`) in a module of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp
+
+from emails.edition import Newsletter
+from pipeline.web.joining import JOIN_SECONDS, Joining
+from pipeline.web.leaving import Leaving
+from pipeline.web.papers import Papers
+from pipeline.web.shell import Shell
+from pipeline.web.site import Clock, Room, SendConfirmation, Site
+from subscribers.links import check_base_url
+from subscribers.pages import Pages
+from subscribers.ports import SubscriberStore
+from subscribers.tokens import Signer
+
+
+def create_app(
+    store: SubscriberStore,
+    signer: Signer,
+    newsletter: Newsletter,
+    *,
+    clock: Clock,
+    send_confirmation: SendConfirmation,
+    every: str = "week",
+    join_seconds: float = JOIN_SECONDS,
+    more: Callable[[Site], Sequence[Room]] = lambda _site: (),
+) -> Starlette:
+    """The application for `serve` and `demo`.
+
+    `clock` gives the time in UTC; `every` is `schedule.every`; `more` makes further rooms. Raises
+    `subscribers.links.LinkError` when `newsletter.url` cannot carry links.
+    """
+    check_base_url(newsletter.url)
+    pages = Pages(store=store, signer=signer, newsletter=newsletter, clock=clock, every=every)
+    site = Site(pages, newsletter, every, send_confirmation)
+    rooms: list[Room] = [Leaving(site), Joining(site, join_seconds), Papers(site), *more(site)]
+    app = Starlette(
+        routes=[route for room in rooms for route in room.routes()],
+        middleware=[Middleware(Shell, site=site, rooms=rooms)],
+        exception_handlers={HTTPException: site.not_taken},
+    )
+    # RFC 8058, 3.1: a one-click POST follows no redirect, so a stray slash must not cause one.
+    app.router.redirect_slashes = False
+    return app
+
+
+def server_config(app: ASGIApp, *, host: str, port: int) -> uvicorn.Config:
+    """How the application is served. Uvicorn's own access log holds whole paths, so tokens: it is off, and
+    shut as well, so that no logging set-up brings it back."""
+    logging.getLogger("uvicorn.access").addFilter(_nothing)
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        log_config=None,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=10,
+        h11_max_incomplete_event_size=16_384,
+    )
+
+
+def _nothing(_: logging.LogRecord) -> bool:
+    return False
+
+
+__all__ = ["Room", "Site", "create_app", "server_config"]
