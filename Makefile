@@ -37,6 +37,8 @@ sweep:  ## every crash point × every provider fault, with real kills: RUNS=1000
 bench:  ## speed against bare baselines; minutes. QUICK=1 for seconds
 	@.ci/setup test
 	@$(PY) -m benchmarks.send $(if $(QUICK),--quick)
+	@PYTHONPATH=. $(PY) benchmarks/merge.py
+	@$(PY) -m benchmarks.leaving $(if $(QUICK),--each 10 --rounds 1)
 
 gallery:  ## pictures of every golden letter on one page
 	@.ci/setup test

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from emails.edition import Mailing
 
@@ -74,8 +74,7 @@ class Recipient:
     """`<unique@domain>`, the same on every try (RFC 5322 3.6.4)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What the provider said of one delivery."""
 
     delivery_id: str

@@ -55,6 +55,8 @@ class Newsletter:
     logo: Logo | None = None
     address_form: str = "je"
     """How Dutch letters address a reader: `je` or `u`."""
+    archive: bool = False
+    """Letters that went out can be read at `url`/archive."""
 
     def __post_init__(self) -> None:
         """JSON, in which an edition is kept, knows no tuples: what was read back is made the same again."""

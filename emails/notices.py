@@ -14,27 +14,28 @@ from emails.edition import Letter, Newsletter
 from emails.graphemes import length
 from emails.merge import safe
 from emails.message import SUBJECT_LENGTH
-from emails.render import Notice, RenderError, href, render_notice
+from emails.render import Notice, RenderError, render_notice
 from emails.words import Words, words
 
 _EVERY = {"week": "every_week", "2 weeks": "every_two_weeks", "month": "every_month"}
 Verdict = Literal["sent", "partial", "nothing"]
 
 
-def confirm(newsletter: Newsletter, language: str, confirm_url: str) -> Letter:
-    """Asks one person to confirm.
+def confirm(newsletter: Newsletter, language: str, confirm_url: str, *, reminder: bool = False) -> Letter:
+    """Asks one person to confirm; with `reminder` once more, a few days later.
 
     `confirm_url` must be a plain ASCII address, as signed links are. Raises `emails.merge.UnsafeMergeValue`,
     `emails.render.RenderError` and `emails.words.UnknownLanguage`, as the others here do.
     """
     tongue = _words(newsletter, language)
     names = _names(newsletter)
+    asked = "confirm.reminder" if reminder else "confirm.asked"
     notice = Notice(
         subject=_subject(tongue, "confirm", names),
         preheader=tongue.say("confirm.preheader"),
         heading=tongue.say("confirm.question", **names),
         before=(
-            f"{tongue.say('confirm.asked', **names)} {_rhythm(newsletter, tongue)}",
+            f"{tongue.say(asked, **names)} {_rhythm(newsletter, tongue)}",
             tongue.say("confirm.yes"),
         ),
         link=(tongue.say("confirm.link", **names), safe(confirm_url)),
@@ -63,16 +64,17 @@ def welcome(newsletter: Newsletter, language: str, *, first: date, unsubscribe_u
     return render_notice(newsletter, language, notice)
 
 
-def goodbye(newsletter: Newsletter, language: str) -> Letter:
-    """To somebody who has left: that it worked, and the way back."""
+def data_link(newsletter: Newsletter, language: str, url: str) -> Letter:
+    """To a reader's own address: the link to what we hold about them."""
     tongue, names = _words(newsletter, language), _names(newsletter)
     notice = Notice(
-        subject=_subject(tongue, "goodbye", names),
-        preheader=tongue.say("goodbye.preheader"),
-        heading=tongue.say("goodbye.heading"),
-        before=(tongue.say("goodbye.done", **names), tongue.say("goodbye.back")),
-        link=(tongue.say("goodbye.link", **names), f"{href(newsletter.url)}/join"),
-        why="footer.why_left",
+        subject=tongue.say("data.subject"),
+        preheader=tongue.say("data.preheader"),
+        heading=tongue.say("data.heading", **names),
+        before=(tongue.say("data.asked"),),
+        link=(tongue.say("data.link"), safe(url)),
+        after=(tongue.say("data.no"),),
+        why="footer.why_link",
     )
     return render_notice(newsletter, language, notice)
 

@@ -23,7 +23,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from emails.edition import Newsletter
-from emails.words import UnknownLanguage, Words, words
+from emails.words import UnknownLanguage, Words, languages, words
 
 DOMAIN: Final = "pages"
 RHYTHMS: Final = ("week", "2 weeks", "month")
@@ -31,15 +31,27 @@ RHYTHMS: Final = ("week", "2 weeks", "month")
 
 
 @cache
-def page_words(language: str) -> Words:
-    """The words of the pages in `language`. Raises `emails.words.UnknownLanguage`; a key that is in no
-    catalogue raises `emails.words.MissingWord` when it is asked for."""
-    letters = words(language)
-    path = files("emails") / "locale" / letters.locale.language / "LC_MESSAGES" / f"{DOMAIN}.mo"
+def page_words(language: str, form: str = "") -> Words:
+    """The words of the pages in `language`; `form` as in `emails.words.words`. Raises
+    `emails.words.UnknownLanguage`; a key that is in no catalogue raises `emails.words.MissingWord` when it is
+    asked for."""
+    letters = words(language, form)
+    plain, formed = (
+        _catalogue(name) for name in (letters.locale.language, f"{letters.locale.language}@{form}")
+    )
+    assert plain is not None, "a language of the letters has its pages"
+    plain.add_fallback(letters.catalogue)
+    if formed is not None:
+        formed.add_fallback(plain)
+    return replace(letters, catalogue=formed or plain)
+
+
+def _catalogue(name: str) -> GNUTranslations | None:
+    path = files("emails") / "locale" / name / "LC_MESSAGES" / f"{DOMAIN}.mo"
+    if not path.is_file():
+        return None
     with path.open("rb") as stream:
-        catalogue = GNUTranslations(stream)
-    catalogue.add_fallback(letters.catalogue)
-    return replace(letters, catalogue=catalogue)
+        return GNUTranslations(stream)
 
 
 def page_language(wanted: str, default: str) -> str:
@@ -57,7 +69,30 @@ def consent_wording(newsletter: Newsletter, language: str, every: str) -> str:
 
     `every` is one of `RHYTHMS`. Raises `emails.words.UnknownLanguage`, `emails.words.MissingWord`.
     """
-    return page_words(language).say(f"page.consent.{_rhythm(every)}", **_names(newsletter))
+    said = page_words(language, newsletter.address_form)
+    return said.say(f"page.consent.{_rhythm(every)}", **_names(newsletter))
+
+
+def confirm_wording(newsletter: Newsletter, language: str, every: str) -> str:
+    """What the confirmation page says above its button, and the button: the second half of the evidence."""
+    said = page_words(language, newsletter.address_form)
+    names = _names(newsletter)
+    return f"{said.say(f'page.confirm.text.{_rhythm(every)}', **names)} {said.say('page.confirm.button')}"
+
+
+def move_wording(newsletter: Newsletter, language: str) -> str:
+    """What the page that confirms a new address says above its button, and the button: evidence as well. It
+    names no address: evidence cannot be changed, and an address must be able to go."""
+    said = page_words(language, newsletter.address_form)
+    return f"{said.say('page.move.text', **_names(newsletter))} {said.say('page.move.button')}"
+
+
+@cache
+def own_names() -> tuple[tuple[str, str], ...]:
+    """Each language there are words for, by its code and as its speakers call it."""
+    with_pages = (code for code in languages() if _catalogue(code))
+    named = ((code, words(code).locale.get_display_name(code) or code) for code in with_pages)
+    return tuple((code, name[:1].upper() + name[1:]) for code, name in named)
 
 
 def render_page(
@@ -68,17 +103,20 @@ def render_page(
     Raises `emails.words.UnknownLanguage`, `emails.words.MissingWord`, and `jinja2.TemplateError` for a
     page that is not there.
     """
-    said = page_words(language)
+    said = page_words(language, newsletter.address_form)
     names = _names(newsletter)
 
     def say(key: str, **more: object) -> str:
         return said.say(f"page.{key}", **{**names, **more})
 
     return (
-        _environment()
+        environment("pages")
         .get_template(f"{page}.html")
         .render(
             say=say,
+            day=said.day,
+            languages=own_names(),
+            spoken=said.locale.language,
             language=language,
             direction=said.direction,
             newsletter=newsletter,
@@ -93,6 +131,25 @@ def render_page(
     )
 
 
+def signup_form(newsletter: Newsletter, language: str, *, every: str = "week") -> str:
+    """The sign-up form by itself, for a page of another site.
+
+    Raises `emails.words.UnknownLanguage` and `emails.words.MissingWord`.
+    """
+    said = page_words(language, newsletter.address_form)
+    return (
+        environment("pages")
+        .get_template("form.html")
+        .render(
+            say=lambda key: said.say(f"page.{key}", **_names(newsletter)),
+            language=language,
+            newsletter=newsletter,
+            action=f"{newsletter.url}/join",
+            consent=consent_wording(newsletter, language, every),
+        )
+    )
+
+
 @cache
 def style_sheet() -> str:
     """The one style sheet of all pages."""
@@ -102,14 +159,21 @@ def style_sheet() -> str:
 @cache
 def style_source() -> str:
     """How a Content-Security-Policy names that style sheet (CSP 3, `hash-source`)."""
-    digest = hashlib.sha256(style_sheet().encode()).digest()
+    return style_hash(style_sheet())
+
+
+@cache
+def style_hash(sheet: str) -> str:
+    """How a policy names any sheet of ours."""
+    digest = hashlib.sha256(sheet.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
 @cache
-def _environment() -> Environment:
+def environment(folder: str) -> Environment:
+    """The templates of one folder of `templates`."""
     return Environment(
-        loader=PackageLoader("emails", "templates/pages"),
+        loader=PackageLoader("emails", f"templates/{folder}"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

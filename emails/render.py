@@ -22,13 +22,13 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import cssutils
 import idna
 from jinja2 import FunctionLoader, StrictUndefined, TemplateError, TemplateSyntaxError
-from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup, escape
 from premailer import Premailer
 
 from emails.bidi import fonts_for, isolate, mark_line
 from emails.edition import MERGE_MARK, UNSUBSCRIBE_URL, Letter, LetterContent, Newsletter
 from emails.merge import Merge, Parts, UnsafeMergeValue, split
+from emails.templating import Sandbox, fill
 from emails.words import Words, direction, words
 
 __all__ = [
@@ -298,9 +298,9 @@ def _on_this_machine(host: str) -> bool:
 
 
 @lru_cache(maxsize=8)
-def _environment(own: str = "", _state: tuple[tuple[str, int, int], ...] = ()) -> SandboxedEnvironment:
+def _environment(own: str = "", _state: tuple[tuple[str, int, int], ...] = ()) -> Sandbox:
     """Templates of the operator's folder `own` first, then ours; another `_state` of it is read anew."""
-    environment = SandboxedEnvironment(
+    environment = Sandbox(
         loader=FunctionLoader(lambda name: _source(name, own)),
         undefined=StrictUndefined,
         autoescape=lambda name: name is not None and name.endswith(".html"),
@@ -309,7 +309,6 @@ def _environment(own: str = "", _state: tuple[tuple[str, int, int], ...] = ()) -
         auto_reload=False,
     )
     environment.filters["wrap"] = wrap
-    environment.globals.clear()
     return environment
 
 
@@ -332,7 +331,7 @@ def _source(name: str, own: str = "") -> str | None:
 
 def _fill(own: str, name: str, values: Mapping[str, Any]) -> str:
     try:
-        return _environment(own, _state(own)).get_template(name).render(values)
+        return fill(_environment(own, _state(own)).get_template(name), values)
     except TemplateSyntaxError as error:
         raise RenderError(f"{_place(own, error.name or name)}:{error.lineno}: {error.message}") from error
     except (TemplateError, UnicodeDecodeError) as error:

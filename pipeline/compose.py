@@ -13,6 +13,7 @@ from emails.message import SUBJECT_LENGTH, subject_problem
 from emails.render import href
 from emails.words import Words, words
 from pipeline.post import Brief
+from subscribers.links import PREFERENCES, archive_url
 
 WORDS_A_MINUTE = 220
 """A calm reader's pace; Brysbaert (2019) finds 238 for English non-fiction read silently."""
@@ -44,6 +45,8 @@ def compose(brief: Brief, *, newsletter: Newsletter, edition: str, day: date) ->
         reading_minutes=reading_minutes(post.text),
         lead=tongue.say("letter.lead"),
         post_language="" if post.language == newsletter.language else post.language,
+        browser_url=archive_url(newsletter.url, edition) if newsletter.archive else None,
+        preferences=PREFERENCES,
     )
 
 

@@ -37,7 +37,7 @@ from pipeline.crashpoint import crashpoint
 from pipeline.pacing import Gate
 from pipeline.settings import Doubt
 from pipeline.store.engine import StorageTrouble
-from pipeline.store.ledger import Batch, DoubtLimit, EditionStopped, Intent, Ledger, Left, Person
+from pipeline.store.ledger import Batch, DoubtLimit, EditionStopped, Intent, Ledger, Left, Person, Settled
 
 log = logging.getLogger("weekbrief.deliver")
 
@@ -249,6 +249,13 @@ class Sending:
             batch = self._advance(batch)
 
     def _advance(self, batch: Batch) -> Batch | None:
+        try:
+            return self._next_move(batch)
+        except Settled:
+            log.info("batch %s: the provider's reports show that it was taken", batch.id)
+            return None
+
+    def _next_move(self, batch: Batch) -> Batch | None:
         if batch.deaths >= MAX_DEATHS:
             who = f"recipients {batch.first} to {batch.last}"
             self._halt(StopReason.HELD, f"{batch.deaths} runs died on {who}; look at the log before resuming")
@@ -296,10 +303,13 @@ class Sending:
                 )
             )
         except EditionStopped as stopped:
-            self._halt(StopReason.ASKED, str(stopped))
+            self._stopped_by(stopped)
         except DoubtLimit as doubts:
             self._halt(StopReason.UNAVAILABLE, str(doubts))
         return None
+
+    def _stopped_by(self, stopped: EditionStopped) -> None:
+        self._halt(StopReason.ASKED if stopped.asked else StopReason.HELD, str(stopped))
 
     def _when_free(self, write: Callable[[], Written]) -> Written:
         """Write, and again while another program keeps the database locked: each try waits by itself, and
@@ -348,7 +358,7 @@ class Sending:
                 lambda: self._ledger.reclaim(batch, people, now=now, gate_opens=self._gate.opens)
             )
         except EditionStopped as stopped:
-            self._halt(StopReason.ASKED, str(stopped))
+            self._stopped_by(stopped)
             return None
         return self._hand_over(intent, request)
 
@@ -477,7 +487,7 @@ class Sending:
 
     def _key(self, people: Sequence[Person]) -> str:
         """Derived, never random (R12): the same people in the same edition always give the same key."""
-        members = "\n".join(sorted(person.delivery_id for person in people))
+        members = "\n".join(sorted([person.delivery_id for person in people]))
         digest = hashlib.sha256(members.encode()).hexdigest()[:24]
         mailing = self._mailing
         return f"wb1-{mailing.installation}-{mailing.edition}-{people[0].ordinal}-{digest}"

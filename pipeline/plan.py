@@ -79,7 +79,7 @@ def rehearse(settings: Settings, *, now: datetime | None = None) -> Report:
             return Report(outcome=Outcome.DRY_RUN, notes=_begun(store) or ("nothing is due now",))
         posts = Folders(settings).posts()
         waiting = pick(posts, covered=store.editions.covered(), now=clock.now(), rule=settings.pick)
-        people, sent = store.subscribers.audience_size(), store.editions.questions()
+        people, sent = store.editions.audience_size(due.slot), store.editions.questions()
     found, _ = _brief(settings, due.slot, waiting, posts, sent)
     brief, notes = found.brief, (*found.notes, *(f"look at: {finding}" for finding in found.findings))
     return Report(

@@ -36,7 +36,29 @@ _PROVIDER_NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 _OPTIONAL = ("SANDBOX_API_KEY", "AWS_SESSION_TOKEN", "SMTP_USERNAME", "SMTP_PASSWORD")
 """Read where they are set; no provider insists on them."""
-SECRET_NAMES = (SIGNING, *(name for names in _PROVIDER_NEEDS.values() for name in names), *_OPTIONAL)
+_WEBHOOKS: Mapping[str, tuple[str, ...]] = {
+    "resend": ("RESEND_WEBHOOK_SECRET",),
+    "lettermint": ("LETTERMINT_WEBHOOK_SECRET",),
+    "mailgun": ("MAILGUN_WEBHOOK_KEY", "MAILGUN_WEBHOOK_SECRET"),
+    "postmark": ("POSTMARK_WEBHOOK_SECRET",),
+    "sendgrid": ("SENDGRID_WEBHOOK_KEY",),
+    "brevo": ("BREVO_WEBHOOK_SECRET",),
+    "ses": ("SES_TOPIC_ARN",),
+    "mailjet": ("MAILJET_WEBHOOK_SECRET",),
+    "sparkpost": ("SPARKPOST_WEBHOOK_SECRET",),
+    "mailersend": ("MAILERSEND_WEBHOOK_SECRET",),
+}
+"""What a provider's reports are checked with; without them they are not taken."""
+IN_ADDRESSES = frozenset(
+    f"{name}_WEBHOOK_SECRET" for name in ("MAILGUN", "POSTMARK", "BREVO", "MAILJET", "SPARKPOST")
+)
+"""Made by the operator, and part of a web address."""
+MIN_IN_ADDRESS = 24
+SECRET_NAMES = (
+    SIGNING,
+    *(name for names in (*_PROVIDER_NEEDS.values(), *_WEBHOOKS.values()) for name in names),
+    *_OPTIONAL,
+)
 
 _MAX_BYTES = 64 * 1024
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -80,6 +102,11 @@ def provider_needs(provider: str) -> tuple[str, ...]:
         return _PROVIDER_NEEDS[provider]
     except KeyError:
         raise ValueError(f"no provider is called {provider!r}") from None
+
+
+def webhook_needs(provider: str) -> tuple[str, ...]:
+    """The names of what a provider's reports are checked with; none for one that makes no reports."""
+    return _WEBHOOKS.get(provider, ())
 
 
 def read_secrets(folder: Path, env: Mapping[str, str]) -> Mapping[str, Secret]:
@@ -154,6 +181,12 @@ def _unfit(name: str, value: str, lines: Mapping[str, int], folder: Path) -> Ite
         yield Complaint(file=file, line=line, text=f"{name} has characters that no key has; copy it again")
     elif name == SIGNING and len(value) < MIN_SIGNING:
         text = f"{name} has {len(value)} characters and needs {MIN_SIGNING} or more; {HOW_TO_MAKE_ONE}"
+        yield Complaint(file=file, line=line, text=text)
+    elif name in IN_ADDRESSES and not re.fullmatch(rf"[A-Za-z0-9_-]{{{MIN_IN_ADDRESS},200}}", value):
+        text = (
+            f"{name} must be {MIN_IN_ADDRESS} or more letters, digits, - and _, as it is part of an address; "
+            f"{HOW_TO_MAKE_ONE}"
+        )
         yield Complaint(file=file, line=line, text=text)
 
 

@@ -16,36 +16,83 @@ from starlette.types import ASGIApp
 
 from emails.delivery import Esp
 from pipeline.clock import SystemClock
+from pipeline.due import next_slots
+from pipeline.events import reading
+from pipeline.housekeeping import tidy
 from pipeline.notices import Notices
 from pipeline.report import Outcome, Report
 from pipeline.settings import Settings, SettingsError
 from pipeline.store import Store
+from pipeline.store.archive import Archive
+from pipeline.store.facts import facts_of
 from pipeline.store.lock import AnotherRun
+from pipeline.telling import tell_editor
 from pipeline.timer import ringing
 from pipeline.web import create_app, server_config
+from pipeline.web.archive import Archiving
+from pipeline.web.hooks import Hooks
+from pipeline.web.metrics import Metrics
+from pipeline.web.site import SendNotice
 from pipeline.week import run_due
 from pipeline.wiring import esp_of, opened, settings_from, signer_of, week_of
+from subscribers.notices import Notice, Welcome
 
 log = logging.getLogger("weekbrief.service")
 
 START_SECONDS = 10.0
 
 
-def public_pages(settings: Settings, store: Store, esp: Esp) -> ASGIApp:
-    """The application with sign-up, confirm and unsubscribe of this newsletter."""
-    notices = Notices(
-        settings.newsletter,
-        esp,
-        installation=store.installation.id,
-        deadline=settings.provider.timeout,
-    )
+def public_pages(
+    settings: Settings, store: Store, esp: Esp, *, rung: Callable[[], None] = lambda: None
+) -> ASGIApp:
+    """The application of this newsletter: sign-up, confirm, unsubscribe, and what providers report (`rung` is
+    called when something of that was stored)."""
+    notices = notices_of(settings, store, esp)
+    clock = SystemClock().now
+    hooks = Hooks(store.incoming.keep, secrets=settings.revealed, clock=clock, rung=rung)
     return create_app(
         store.subscribers,
         signer_of(settings, store),
         settings.newsletter,
-        clock=SystemClock().now,
+        clock=clock,
         send_confirmation=notices.confirm,
+        send_notice=_following(settings, notices),
+        preferences=store.preferences,
+        zone=settings.zone,
+        joins=store.joins,
+        web=settings.web,
         every=settings.newsletter.every,
+        more=lambda site: [
+            Metrics(site, lambda: facts_of(store.engine)),
+            hooks,
+            *([Archiving(settings.newsletter, Archive(store.engine))] if settings.newsletter.archive else []),
+        ],
+    )
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that takes connections. asyncio switches Nagle's delay off for sockets that it made itself and
+    not for those handed to it: without this line an answer on a kept connection takes 40 ms (measured)."""
+    listener = socket.create_server((host, port))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def _following(settings: Settings, notices: Notices) -> SendNotice:
+    def send(notice: Notice) -> None:
+        if settings.welcome or not isinstance(notice, Welcome):
+            following = next_slots(settings.schedule, SystemClock().now(), 1)[0]
+            notices.follow(notice, first=following.day)
+
+    return send
+
+
+def notices_of(settings: Settings, store: Store, esp: Esp) -> Notices:
+    return Notices(
+        settings.newsletter,
+        esp,
+        installation=store.installation.id,
+        deadline=settings.provider.timeout,
     )
 
 
@@ -58,9 +105,11 @@ def serve(settings: Settings, *, host: str, port: int, stop: Event, ready: Calla
     with opened(settings) as store:
         esp = esp_of(settings)
         try:
-            server = uvicorn.Server(server_config(public_pages(settings, store, esp), host=host, port=port))
-            listener = socket.create_server((host, port))
-            with ringing(lambda: _look(settings.file, stop)):
+            bell = Event()
+            app = public_pages(settings, store, esp, rung=bell.set)
+            server = uvicorn.Server(server_config(app, host=host, port=port))
+            listener = listening(host, port)
+            with reading(store, bell=bell), ringing(lambda: _look(settings.file, stop)):
                 ready(f"http://{host}:{listener.getsockname()[1]}")
                 server.run(sockets=[listener])
                 stop.set()
@@ -91,7 +140,11 @@ def _look(file: Path, stop: Event) -> None:
     try:
         settings = settings_from(file)
         with opened(settings) as store:
-            _tell(run_due(week_of(settings, store), stop=stop))
+            week = week_of(settings, store)
+            report = run_due(week, stop=stop)
+            _tell(report)
+            tell_editor(settings, week, report)
+            tidy(week, stop=stop)
     except AnotherRun:
         log.info("another run is at work")
     except SettingsError as error:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from emails.edition import Mailbox, Newsletter
 from pipeline.complaints import Complaint, SettingsError
 from pipeline.due import Schedule
 from pipeline.secrets import SIGNING, Secret, missing, provider_needs, read_secrets
+from pipeline.settings_fields import Network
 from pipeline.settings_shape import (
     Approval,
     Doubt,
@@ -21,12 +23,15 @@ from pipeline.settings_shape import (
     FolderSource,
     NoPick,
     Pick,
+    Reports,
     ScheduleSection,
+    WebSection,
     complaint_of_secret,
     complaints_of,
     secrets_in,
 )
 from pipeline.yaml_lines import Document, Place, read_document
+from subscribers.limits import Limits
 
 __all__ = [
     "Approval",
@@ -36,8 +41,10 @@ __all__ = [
     "NoPick",
     "Pick",
     "Provider",
+    "Reports",
     "Settings",
     "SettingsError",
+    "Web",
     "load_settings",
 ]
 
@@ -65,6 +72,22 @@ class Provider:
     """Seconds without any success after which a run ends, to be repeated."""
 
 
+LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """How the public pages stand in the world."""
+
+    proxies: tuple[Network, ...] = LOOPBACK
+    """Who may say from where a visitor comes: the web servers in front of us."""
+    origins: tuple[str, ...] = ()
+    """Sites whose pages may send sign-ups, as browsers name them: `https://blog.example.org`."""
+    limits: Limits = field(default_factory=Limits)
+    metrics: bool = False
+    """Answer `/metrics` to others than this machine."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything schedule.yaml and the secrets say, checked."""
@@ -76,10 +99,14 @@ class Settings:
     newsletter: Newsletter
     sources: tuple[FolderSource, ...]
     schedule: Schedule
+    welcome: bool = True
+    """Write to somebody who has just confirmed?"""
     pick: Pick = Pick.OLDEST
     no_pick: NoPick = NoPick.NEXT
+    reports: Reports = Reports.PROBLEMS
     approval: Approval = Approval.AUTO
     provider: Provider = field(default_factory=Provider)
+    web: Web = field(default_factory=Web)
     storage: str = field(repr=False)
     """`sqlite:////absolute/path` or `postgresql://…`; not in a repr, for it may hold a password."""
     secrets: Mapping[str, Secret] = field(default_factory=dict, repr=False)
@@ -163,12 +190,15 @@ def _settings(
         file=path,
         folder=folder,
         newsletter=_newsletter(shape),
+        welcome=shape.newsletter.welcome,
         sources=tuple({source.folder.path: source.folder for source in shape.sources}.values()),
         pick=shape.pick,
         no_pick=shape.no_pick,
+        reports=shape.reports,
         schedule=_schedule(shape.schedule),
         approval=shape.schedule.approval,
         provider=Provider(**dict(shape.provider)),
+        web=_web(shape.web),
         storage=shape.storage,
         secrets=found,
         lines=lines,
@@ -177,10 +207,19 @@ def _settings(
 
 def _newsletter(shape: File) -> Newsletter:
     """A sender without a name of its own is shown as the newsletter."""
-    written = dict(shape.newsletter)
+    written = {key: value for key, value in shape.newsletter if key != "welcome"}
     sender = shape.newsletter.sender
     written["sender"] = Mailbox(address=sender.address, name=sender.name or shape.newsletter.name)
-    return Newsletter(**written, every=shape.schedule.every.value)
+    return Newsletter(**written, every=shape.schedule.every.value, archive=shape.web.archive)
+
+
+def _web(shape: WebSection) -> Web:
+    return Web(
+        proxies=tuple(shape.proxies),
+        origins=tuple(shape.origins),
+        limits=Limits(per_network=shape.sign_ups_per_network, overall=shape.sign_ups_per_hour),
+        metrics=shape.metrics,
+    )
 
 
 def _schedule(shape: ScheduleSection) -> Schedule:

@@ -5,6 +5,7 @@ Each raises ValueError with the second half of a complaint: "'sundya' is not a d
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 import unicodedata
@@ -25,6 +26,8 @@ from subscribers.links import LOCAL_HOSTS
 MAX_URL = 200
 """Characters: with a token behind it a link still fits a header line (RFC 5322 2.1.1: 998)."""
 MAX_LATENESS = timedelta(days=31)
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _DUTCH_DAYS = {
     "maandag": Day.MONDAY,
@@ -240,6 +243,39 @@ def web_address(value: object) -> str:
     if not _URL_PATH.match(parts.path):
         raise ValueError(f"{shown(written)} has a character in its path that links cannot have")
     return f"{parts.scheme}://{_host(parts)}{parts.path.rstrip('/')}"
+
+
+def origin(value: object) -> str:
+    """`https://blog.example.org`: a site, as a browser names it in the Origin header (RFC 6454, 6.2)."""
+    address = web_address(value)
+    parts = _split(address)
+    if parts.path:
+        raise ValueError(f"{shown(address)} is a page; write its site only: {parts.scheme}://{parts.netloc}")
+    usual = {"https": 443, "http": 80}[parts.scheme]
+    return address.removesuffix(f":{usual}") if parts.port == usual else address
+
+
+def network(value: object) -> Network:
+    """`127.0.0.1`, `10.0.0.0/8` or `fd00::/8`."""
+    written = text(value, at_most=60)
+    try:
+        found = ipaddress.ip_network(written, strict=False)
+    except ValueError:
+        raise ValueError(
+            f"{shown(written)} is not the address of a machine or network: write one such as 127.0.0.1 or "
+            "10.0.0.0/8; names of hosts are not looked up"
+        ) from None
+    if not found.prefixlen:
+        raise ValueError(f"{shown(written)} is everyone: then any visitor could say to be another")
+    return found
+
+
+def yes_no(value: object) -> bool:
+    """`true` or `false`."""
+    if not isinstance(value, bool):
+        _refuse_nothing(value)
+        raise ValueError(f"{shown(value)} is neither true nor false")
+    return value
 
 
 def provider_address(value: object) -> str:

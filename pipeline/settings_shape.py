@@ -31,6 +31,7 @@ MAX_CONCURRENCY = 32
 MAX_TIMEOUT = 300
 MAX_PATIENCE = 3600
 MAX_PER_DAY = 10_000_000
+MAX_SIGN_UPS = 100_000
 
 
 class Pick(StrEnum):
@@ -39,6 +40,14 @@ class Pick(StrEnum):
     OLDEST = "oldest"
     NEWEST = "newest"
     SHUFFLE = "shuffle"
+
+
+class Reports(StrEnum):
+    """What the editor is told by letter."""
+
+    PROBLEMS = "problems"
+    ALL = "all"
+    NONE = "none"
 
 
 class NoPick(StrEnum):
@@ -137,6 +146,7 @@ class NewsletterSection(_Section):
     url: Annotated[str, PlainValidator(fields.web_address), Field(examples=["https://brief.example.org"])]
     design: Annotated[str, PlainValidator(_design)] = "quiet"
     sign_off: Annotated[str, PlainValidator(fields.lines)] = ""
+    welcome: Annotated[bool, PlainValidator(fields.yes_no)] = True
     address_form: Annotated[
         str, PlainValidator(lambda v: fields.choice(v, ("je", "u"), "a form of address"))
     ] = "je"
@@ -178,13 +188,28 @@ class ProviderSection(_Section):
     patience: Annotated[float, PlainValidator(lambda v: fields.seconds(v, 1, MAX_PATIENCE))] = 60.0
 
 
+class WebSection(_Section):
+    proxies: Annotated[
+        list[Annotated[fields.Network, PlainValidator(fields.network)]], Field(examples=["[127.0.0.1]"])
+    ] = Field(default=["127.0.0.0/8", "::1"], validate_default=True)
+    origins: Annotated[
+        list[Annotated[str, PlainValidator(fields.origin)]], Field(examples=["[https://blog.example.org]"])
+    ] = Field(default_factory=list)
+    sign_ups_per_hour: Annotated[int, PlainValidator(lambda v: fields.whole(v, 1, MAX_SIGN_UPS))] = 200
+    sign_ups_per_network: Annotated[int, PlainValidator(lambda v: fields.whole(v, 1, MAX_SIGN_UPS))] = 10
+    metrics: Annotated[bool, PlainValidator(fields.yes_no)] = False
+    archive: Annotated[bool, PlainValidator(fields.yes_no)] = True
+
+
 class File(_Section):
     newsletter: NewsletterSection
     sources: list[SourceEntry] = Field(min_length=1)
     pick: Annotated[Pick, _choice(Pick, "a way to pick")] = Pick.OLDEST
     no_pick: Annotated[NoPick, _choice(NoPick, "a rule for a post without a pick")] = NoPick.NEXT
+    reports: Annotated[Reports, _choice(Reports, "a kind of report")] = Reports.PROBLEMS
     schedule: ScheduleSection
     provider: ProviderSection = Field(default_factory=ProviderSection)
+    web: WebSection = Field(default_factory=WebSection)
     storage: Annotated[str, PlainValidator(_storage)] = Field(
         default="sqlite:///var/weekbrief.db", validate_default=True
     )
@@ -195,6 +220,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "sources": SourceEntry,
     "schedule": ScheduleSection,
     "provider": ProviderSection,
+    "web": WebSection,
 }
 
 
@@ -232,6 +258,8 @@ def _words(error: ErrorDetails, place: Place) -> str:
         return _unknown_key(place)
     if kind == "too_short":
         return "names no source: write '- folder: posts' below it"
+    if kind == "list_type" and place[0] == "web":
+        return f"must be a list: write for example: {_example(place)}"
     if kind == "list_type":
         return "must be a list: write '- folder: posts' below it"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
@@ -241,11 +269,15 @@ def _words(error: ErrorDetails, place: Place) -> str:
 
 
 def _missing(place: Place) -> str:
+    if example := _example(place):
+        return f"is missing; write for example: {example}"
+    return "is missing; docs/configuration.md shows what belongs in it"
+
+
+def _example(place: Place) -> str:
     key = str(place[-1])
     examples = _model_at(place[:-1]).model_fields[key].examples
-    if examples:
-        return f"is missing; write for example: {key}: {examples[0]}"
-    return "is missing; docs/configuration.md shows what belongs in it"
+    return f"{key}: {examples[0]}" if examples else ""
 
 
 def _unknown_key(place: Place) -> str:

@@ -19,7 +19,7 @@ from pipeline.crashpoint import crashpoint
 from pipeline.deliver import Pace, Progress, Sending, StopReason
 from pipeline.due import Due, NoSuchSlot, Schedule, Slot, decide, find_slot
 from pipeline.pick import pick
-from pipeline.post import Post
+from pipeline.post import Brief, Post
 from pipeline.report import Exit, Outcome, Report, report_edition
 from pipeline.settings import NoPick, Pick
 from pipeline.store import Store, sender_lock
@@ -52,6 +52,8 @@ class Week:
     """What the editor wants for a slot. Raises `SettingsError`."""
     chooser: Chooser | None
     approval_required: bool
+    why_unfit: Callable[[Brief, Mailing], Sequence[str]] = lambda _brief, _mailing: ()
+    """What is in the way of a letter that nobody is to approve; empty: nothing."""
     pace: Pace
     store: Store
     source: Source
@@ -153,7 +155,9 @@ def run_week(week: Week, slot: Slot, *, epoch: int, stop: Event) -> Report:
         mailing = mailing_of(
             week.newsletter, letter, installation=store.installation.id, edition=slot.day.isoformat()
         )
-        approved = not week.approval_required
+        problems = () if week.approval_required else week.why_unfit(brief, mailing)
+        notes = (*notes, *(f"not fit to go by itself: {problem}" for problem in problems))
+        approved = not (week.approval_required or problems)
         edition = store.editions.create(slot, brief, mailing, now=now, approved=approved)
         crashpoint("edition written")
     if edition is None:

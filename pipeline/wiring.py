@@ -9,12 +9,14 @@ from datetime import datetime
 from pathlib import Path
 
 from emails.delivery import Esp
+from emails.edition import Mailing
 from emails.esp import EspSettingsError, make_esp
 from pipeline.briefing import read_choice
 from pipeline.clock import Clock, SystemClock
 from pipeline.condense.chooser import chooser_from_environment
 from pipeline.deliver import Pace
-from pipeline.post import Post
+from pipeline.post import Brief, Post
+from pipeline.secrets import SIGNING
 from pipeline.settings import Approval, Settings, load_settings
 from pipeline.sources.folder import read_folder
 from pipeline.store import Store, open_store
@@ -50,10 +52,13 @@ def settings_from(path: Path) -> Settings:
 def signer_of(settings: Settings, store: Store) -> Signer:
     """The signer of this newsletter's links; a secret that has changed is refused (`StorageError`)."""
     settings.require_secrets(sending=False)
-    secret = settings.secrets["WEEKBRIEF_SECRET"].reveal().encode()
-    signer = Signer(secret, scope=store.installation.id)
+    signer = _signer(settings, store)
     store.installations.adopt_secret(signer.fingerprint)
     return signer
+
+
+def _signer(settings: Settings, store: Store) -> Signer:
+    return Signer(settings.secrets[SIGNING].reveal().encode(), scope=store.installation.id)
 
 
 def esp_of(settings: Settings) -> Esp:
@@ -90,6 +95,13 @@ def state_folder(settings: Settings) -> Path:
     return Path(path).parent if scheme.startswith("sqlite") else settings.folder / "var"
 
 
+def _why_unfit(brief: Brief, mailing: Mailing) -> Sequence[str]:
+    # The checks are imported when there is a letter to check; most runs have none.
+    from pipeline.check.week import why_unfit
+
+    return why_unfit(brief, mailing)
+
+
 def pace_of(settings: Settings) -> Pace:
     provider = settings.provider
     return Pace(
@@ -109,6 +121,8 @@ def opened(settings: Settings, *, clock: Clock | None = None) -> Iterator[Store]
     """The newsletter's database for the block."""
     store = open_store(settings.storage, now=(clock or SystemClock()).now())
     try:
+        if SIGNING in settings.secrets:
+            store.shadows.know(_signer(settings, store).shadows)
         if not store.installation.ledger_seq:
             Fence(state_folder(settings)).begin(installation=store.installation.id)
         yield store
@@ -126,6 +140,7 @@ def week_of(settings: Settings, store: Store, *, now: datetime | None = None) ->
         choice=lambda slot: read_choice(settings.folder, slot),
         chooser=chooser_from_environment(),
         approval_required=settings.approval is Approval.REQUIRED,
+        why_unfit=_why_unfit,
         pace=pace_of(settings),
         store=store,
         source=Folders(settings),

@@ -71,14 +71,15 @@ def clean_name(text: str) -> str:
     """A subscriber's name as we keep it: one line, at most `MAX_NAME` characters.
 
     Control characters become spaces, so that a name can never end a header line; marks that turn the
-    direction of the text around it are dropped. Joiners stay: Persian and many emoji need them.
+    direction of the text around it are dropped. Joiners stay: Persian and many emoji need them. What would
+    begin an encoded word (RFC 2047) gets a space: it can carry a line break past every check (CVE-2024-6923).
     """
     one_line = "".join(
         " " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in text[: 4 * MAX_TYPED]
     )
     shown = _visible(one_line, keep=_JOINERS)
     composed = unicodedata.normalize("NFC", "".join(c for c in shown if unicodedata.category(c) != "Cs"))
-    return _cut(" ".join(composed.split()), MAX_NAME)
+    return _cut(" ".join(composed.split()).replace("=?", "= ?"), MAX_NAME)
 
 
 def _visible(text: str, *, keep: str) -> str:
@@ -114,6 +115,8 @@ def _check_local(local: str) -> None:
     """Dot-atom of RFC 5321 and 6531. Quoted local parts exist on paper; no provider here takes them."""
     if '"' in local or "\\" in local:
         raise AddressError("quotes and backslashes before the @ are not supported")
+    if "=?" in local:  # RFC 5322 allows it; mail programs take it for an encoded word
+        raise AddressError("'=?' before the @ is not supported")
     if len(local.encode()) > MAX_LOCAL:
         raise AddressError(f"the part before the @ is longer than {MAX_LOCAL} characters")
     atoms = local.split(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from subscribers.addresses import Address
@@ -29,11 +30,12 @@ def take_up(
     name: str,
     language: str,
     consent: ConsentRecord,
+    room: Callable[[], bool] = lambda: True,
 ) -> Ask | None:
     """Store a request and give the message to send; None when this address may not be asked now: it gets
-    the letter already, refused it for good, or was asked lately."""
+    the letter already, refused it for good, or was asked lately. `room` is asked last: may a message go?"""
     known, suppressed = store.by_key(address.key), store.suppression(address.key)
-    if not may_ask(known, suppressed, at=consent.occurred_at):
+    if not may_ask(known, suppressed, at=consent.occurred_at) or not room():
         return None
     subscriber = store.request(address, name=name, language=language, consent=consent)
     if subscriber is None:

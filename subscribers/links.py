@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+PREFERENCES = "/preferences"
+"""Behind a reader's unsubscribe link: their preferences."""
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -43,6 +45,22 @@ def undo_url(base: str, token: str) -> str:
     return f"{base}/u/{token}/undo"
 
 
+def preferences_url(base: str, token: str) -> str:
+    """Where its holder may make the letter come less often. In a letter it is the unsubscribe link with
+    `PREFERENCES` behind it."""
+    return f"{unsubscribe_url(base, token)}{PREFERENCES}"
+
+
+def own_url(base: str, token: str) -> str:
+    """What we hold about one person: mailed to their own address, good for a day."""
+    return f"{base}/p/{token}"
+
+
+def move_url(base: str, token: str) -> str:
+    """Mailed to a new address, to be confirmed there."""
+    return f"{base}/a/{token}"
+
+
 def confirm_url(base: str, token: str) -> str:
     """The link in a confirmation message."""
     return f"{base}/c/{token}"
@@ -56,6 +74,11 @@ def join_url(base: str) -> str:
 def privacy_url(base: str) -> str:
     """The privacy text."""
     return f"{base}/privacy"
+
+
+def archive_url(base: str, day: str) -> str:
+    """A letter that went out, as a page for anyone: no token is in it."""
+    return f"{base}/archive/{day}"
 
 
 def path_of(url: str) -> str:

@@ -8,7 +8,9 @@ from typing import Protocol
 
 from subscribers.addresses import Address
 from subscribers.consent import ConsentRecord
-from subscribers.subscriber import Subscriber
+from subscribers.holdings import Holdings
+from subscribers.moving import AddressChange
+from subscribers.subscriber import Frequency, Subscriber
 from subscribers.suppression import SuppressionReason
 
 
@@ -43,8 +45,18 @@ class SubscriberStore(Protocol):
         in the form."""
         ...
 
-    def confirm(self, subscriber_id: int, *, at: datetime, how: str) -> bool:
-        """The move `subscriber.confirmed`; ends a suppression that consent lifts. True if someone moved."""
+    def confirm(
+        self,
+        subscriber_id: int,
+        *,
+        at: datetime,
+        how: str,
+        wording: str = "",
+        page: str = "",
+        network: str = "",
+    ) -> bool:
+        """The move `subscriber.confirmed`; ends a suppression that consent lifts. True if someone moved.
+        `wording`, `page` and `network` go into the consent record: what they saw, where, from where."""
         ...
 
     def unsubscribe(self, subscriber_id: int, *, at: datetime, how: str) -> bool:
@@ -62,4 +74,48 @@ class SubscriberStore(Protocol):
     ) -> AddOutcome:
         """Add someone whose consent was given elsewhere (`consent` says where and when). Any standing
         suppression wins."""
+        ...
+
+
+class PreferenceStore(Protocol):
+    """What readers set and ask for themselves. As above; only those who get the letter can set anything."""
+
+    def prefer(self, subscriber_id: int, *, frequency: Frequency, language: str) -> bool:
+        """How often, and the language of pages and notices."""
+        ...
+
+    def pause(self, subscriber_id: int, *, until: datetime | None) -> bool:
+        """No letter before that moment; None lifts a pause."""
+        ...
+
+    def rename(self, subscriber_id: int, *, name: str) -> bool: ...
+
+    def holdings(self, subscriber_id: int) -> Holdings | None:
+        """Everything that is held about someone; None for those who were erased or never were."""
+        ...
+
+    def ask_move(self, subscriber_id: int, address: Address, *, at: datetime) -> AddressChange | None:
+        """Note a wish to get the letter at `address`; earlier ones of theirs are forgotten."""
+        ...
+
+    def change(self, change_id: int) -> AddressChange | None: ...
+
+    def move(self, change_id: int, *, at: datetime, wording: str, page: str) -> bool:
+        """Do what `moving.move_standing` calls open. If the new address is somebody here already, that
+        subscription goes on, or begins, and the old one ends. False, and nothing changed, when it is not open
+        or a suppression of the new address stands that consent does not lift. `wording` and `page` are the
+        evidence, as with `confirm`."""
+        ...
+
+    def erase(self, subscriber_id: int, *, shadow: str, at: datetime) -> bool:
+        """Forget who this was; `shadow` (`Signer.shadow`) is all that is left. False when nobody was left."""
+        ...
+
+
+class JoinCounter(Protocol):
+    """How many sign-ups there were, by scope and window: kept, so that limits hold across restarts."""
+
+    def count(self, scope: str, *, since: datetime, most: int) -> bool:
+        """One more in the window that began at `since`, unless there were `most` already: True if there was
+        room. Of many at once, exactly as many get True as there is room for."""
         ...

@@ -72,7 +72,7 @@ class Subscriber:
     confirmed_at: datetime | None = None
     unsubscribed_at: datetime | None = None
     reminded_at: datetime | None = None
-    """When a request that was not answered was brought to mind, once."""
+    """When a request that was not answered was brought to mind, once until they confirm."""
     frequency: Frequency = Frequency.EVERY
     paused_until: datetime | None = None
     """No letter before this moment; then they come again by themselves."""
@@ -88,9 +88,15 @@ def may_ask(known: Subscriber | None, suppressed: SuppressionReason | None, *, a
         return False
     if known is None or known.state is SubscriberState.ERASED:
         return True
-    if known.state is SubscriberState.ACTIVE or known.asks >= ASKS_AT_MOST:
+    if known.state is SubscriberState.ACTIVE or messages(known) >= ASKS_AT_MOST:
         return False
-    return known.asked_at is None or at - known.asked_at >= ASK_EVERY
+    latest = max((moment for moment in (known.asked_at, known.reminded_at) if moment), default=None)
+    return latest is None or at - latest >= ASK_EVERY
+
+
+def messages(subscriber: Subscriber) -> int:
+    """How many messages asked this person to confirm since they last did; the reminder is one of them."""
+    return subscriber.asks + (subscriber.reminded_at is not None)
 
 
 def confirmation(subscriber: Subscriber, request: int, *, at: datetime) -> Standing:
@@ -134,10 +140,19 @@ def requested(subscriber: Subscriber, *, at: datetime) -> Subscriber:
 
 
 def confirmed(subscriber: Subscriber, *, at: datetime) -> Subscriber:
-    """After the button on the confirmation page; only someone pending moves."""
+    """After the button on the confirmation page; only someone pending moves. Preferences of an earlier time
+    are over: the page that was confirmed speaks of every letter."""
     if subscriber.state is not SubscriberState.PENDING:
         return subscriber
-    return replace(subscriber, state=SubscriberState.ACTIVE, asks=0, confirmed_at=at)
+    return replace(
+        subscriber,
+        state=SubscriberState.ACTIVE,
+        asks=0,
+        reminded_at=None,
+        confirmed_at=at,
+        frequency=Frequency.EVERY,
+        paused_until=None,
+    )
 
 
 def unsubscribed(subscriber: Subscriber, *, at: datetime) -> Subscriber:

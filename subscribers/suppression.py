@@ -18,3 +18,21 @@ class SuppressionReason(StrEnum):
     def lifted_by_consent(self) -> bool:
         """True if a new sign-up of their own, confirmed from their own mailbox, ends it."""
         return self in {SuppressionReason.UNSUBSCRIBED, SuppressionReason.ERASED}
+
+    def outranks(self, other: SuppressionReason) -> bool:
+        """True if this is the stronger reason: what consent can lift gives way to what it cannot."""
+        return self.strength > other.strength
+
+    @property
+    def strength(self) -> int:
+        """Its place among the reasons, the weakest first."""
+        return _STRENGTH.index(self)
+
+
+_STRENGTH = (
+    SuppressionReason.ERASED,
+    SuppressionReason.UNSUBSCRIBED,
+    SuppressionReason.HARD_BOUNCE,
+    SuppressionReason.COMPLAINT,
+    SuppressionReason.MANUAL,
+)

@@ -134,7 +134,7 @@ NOTICES: dict[str, Callable[[Newsletter, str], Letter]] = {
     "welcome": lambda letter, language: notices.welcome(
         letter, language, first=DAY, unsubscribe_url=UNSUBSCRIBE
     ),
-    "goodbye": notices.goodbye,
+    "data-link": lambda letter, language: notices.data_link(letter, language, CONFIRM),
     "address-change": lambda letter, language: notices.address_change(letter, language, CONFIRM),
     "draft-ready": lambda letter, language: notices.draft_ready(
         letter,
@@ -154,13 +154,14 @@ NOTICES: dict[str, Callable[[Newsletter, str], Letter]] = {
 WHY = {
     "weekly": "footer.why_subscribed",
     "welcome": "footer.why_subscribed",
-    "goodbye": "footer.why_left",
+    "data-link": "footer.why_link",
     **dict.fromkeys(("confirm", "address-change"), "footer.why_asked"),
     **dict.fromkeys(("draft-ready", "draft-held", "run-report"), "footer.why_editor"),
 }
 PREHEADERS = {
-    **{kind: f"{kind}.preheader" for kind in ("confirm", "welcome", "goodbye")},
+    **{kind: f"{kind}.preheader" for kind in ("confirm", "welcome")},
     "address-change": "change.preheader",
+    "data-link": "data.preheader",
     "draft-ready": "draft.preheader",
     "draft-held": "held.preheader",
     "run-report": "report.preheader",

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from emails.delivery import Capabilities
 from emails.esp import provider_names
+from emails.events import reporter, reporter_names
+from emails.events.asking import puller
 from pipeline.secrets import provider_needs
 
 PAGE = Path(__file__).parents[1] / "docs" / "providers.md"
@@ -42,7 +44,22 @@ def notes() -> str:
     )
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"table": table, "notes": notes}
+def reports() -> str:
+    """How each provider's reports reach us and prove where they come from."""
+    rows = ["| provider | address | proven by | in `.env` | `weekbrief sync` |", "|---|---|---|---|---|"]
+    for name in reporter_names():
+        of = reporter(name)
+        assert of is not None
+        secret = "/SECRET" if "secret in the address" in of.HOW else ""
+        names = " ".join(f"`{need}`" for need in of.NEEDS)
+        asks = puller(name)
+        rows.append(
+            f"| {name} | `/hooks/{name}{secret}` | {of.HOW} | {names} | {asks.WHAT if asks else 'no'} |"
+        )
+    return "\n".join(rows)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {"table": table, "reports": reports, "notes": notes}
 
 
 def filled(page: str) -> str:

@@ -3,23 +3,27 @@ the real store behind them."""
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import uvicorn
 from sqlalchemy import select, update
 from starlette.types import ASGIApp
 
 from emails.edition import Mailbox, Newsletter
+from pipeline.service import listening
+from pipeline.settings import Web
 from pipeline.store import Store, open_store, tables
-from pipeline.web import create_app, server_config
+from pipeline.store.facts import facts_of
+from pipeline.web import Room, create_app, server_config
+from pipeline.web.metrics import Metrics
 from subscribers.addresses import normalise
 from subscribers.consent import ConsentKind, ConsentRecord
+from subscribers.notices import Notice
 from subscribers.pages import Ask
 from subscribers.suppression import SuppressionReason
 from subscribers.tokens import Signer
@@ -32,7 +36,7 @@ DAY = timedelta(days=1)
 @contextmanager
 def serving(app: ASGIApp) -> Iterator[str]:
     """The base URL of `app`, served until the block ends."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listening("127.0.0.1", 0)
     port = listener.getsockname()[1]
     server = uvicorn.Server(server_config(app, host="127.0.0.1", port=port))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -59,12 +63,18 @@ class Site:
     newsletter: Newsletter
     clock: FakeClock
     asked: list[Ask] = field(default_factory=list)
+    noticed: list[Notice] = field(default_factory=list)
     refuse_to_send: list[Exception] = field(default_factory=list)
 
     def send_confirmation(self, ask: Ask) -> None:
         if self.refuse_to_send:
             raise self.refuse_to_send.pop()
         self.asked.append(ask)
+
+    def send_notice(self, notice: Notice) -> None:
+        if self.refuse_to_send:
+            raise self.refuse_to_send.pop()
+        self.noticed.append(notice)
 
     def reader(self, address: str = "lena@voorbeeld.example", language: str = "nl") -> int:
         """Someone who gets the letter; their number."""
@@ -81,6 +91,10 @@ class Site:
         found = self.opened.subscribers.by_key(known.key)
         assert found is not None
         return found.id
+
+    def stamp(self, seconds_ago: float = 30) -> str:
+        """That of a form which was opened that long ago."""
+        return self.signer.stamp(self.clock() - timedelta(seconds=seconds_ago))
 
     def unsubscribe_url(self, subscriber_id: int) -> str:
         return f"{self.base}/u/{self.signer.unsubscribe_token(subscriber_id)}"
@@ -121,6 +135,14 @@ class Site:
                 for table in (tables.subscriber, tables.suppression, tables.consent)
             ]
 
+    def wait_for_notices(self, number: int) -> list[Notice]:
+        """As below, for the other letters; gives them."""
+        deadline = time.monotonic() + 5
+        while len(self.noticed) < number and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(self.noticed) == number
+        return self.noticed
+
     def wait_for_asks(self, number: int) -> None:
         """Confirmation messages leave after the answer: wait for `number` of them, five seconds."""
         deadline = time.monotonic() + 5
@@ -131,15 +153,25 @@ class Site:
 
 @contextmanager
 def newsletter_site(
-    storage: str, *, url: str = "http://localhost", language: str = "nl", join_seconds: float = 0.0
+    storage: str,
+    *,
+    url: str = "http://localhost",
+    language: str = "nl",
+    join_seconds: float = 0.0,
+    web: Web | None = None,
+    at: datetime | None = None,
+    rooms: Callable[[Store, FakeClock], Sequence[Room]] = lambda _store, _clock: (),
 ) -> Iterator[Site]:
-    """A `Site` on an empty database, being served."""
-    clock = FakeClock()
+    """A `Site` on an empty database, being served; `at` is where its clock stands first, `rooms` are more
+    pages of it."""
+    clock = FakeClock(at) if at else FakeClock()
     opened = open_store(storage, now=clock())
+    signer = Signer(SECRET, scope=opened.installation.id)
+    opened.shadows.know(signer.shadows)
     site = Site(
         base="",
         opened=opened,
-        signer=Signer(SECRET, scope=opened.installation.id),
+        signer=signer,
         newsletter=Newsletter(
             name="Weekbrief",
             sender=Mailbox(address="brief@voorbeeld.example", name="Gerrit"),
@@ -155,7 +187,12 @@ def newsletter_site(
         site.newsletter,
         clock=clock,
         send_confirmation=site.send_confirmation,
+        send_notice=site.send_notice,
+        joins=opened.joins,
+        preferences=opened.preferences,
+        web=web,
         join_seconds=join_seconds,
+        more=lambda found: [Metrics(found, lambda: facts_of(opened.engine)), *rooms(opened, clock)],
     )
     try:
         with serving(app) as base:

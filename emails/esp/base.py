@@ -146,17 +146,25 @@ class HttpEsp:
         """Ask the provider's records. A dialect without a search, and one that stumbles, finds nothing."""
         if not isinstance(self._dialect, Searching):
             return Found(error=f"{self.capabilities.name} cannot be asked what became of a batch")
-        ends = time.monotonic() + deadline
-
-        def ask(request: Request) -> HttpAnswer | NoAnswer:
-            return self._exchange(request, max(0.0, ends - time.monotonic()))
-
         try:
-            found = self._dialect.find(sought, ask)
+            found = self._dialect.find(sought, self.asking(deadline))
         except Exception as error:
             log.exception("the answer of %s to a search could not be read", self.capabilities.name)
             return Found(error=f"the answer to the search could not be read ({type(error).__name__})")
         return replace(found, error=self._credentials.hide(found.error)) if found.error else found
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._dialect
+
+    def asking(self, deadline: float) -> Ask:
+        """Calls of the provider's API with our credentials; `deadline` is seconds for all of them."""
+        ends = time.monotonic() + deadline
+        return lambda request: self._exchange(request, max(0.0, ends - time.monotonic()))
+
+    def hide(self, text: str) -> str:
+        """`text` without our secrets."""
+        return self._credentials.hide(text)
 
     def close(self) -> None:
         self._channel.close()

@@ -187,7 +187,7 @@ def _complaint(body: Any) -> Complaint | None:
 
 
 def _ids(data: Sequence[Any]) -> list[str | None]:
-    found = (item.get("id") if isinstance(item, Mapping) else None for item in data)
+    found = [item.get("id") if isinstance(item, dict) else None for item in data]
     return [provider_id if isinstance(provider_id, str) else None for provider_id in found]
 
 

@@ -116,7 +116,7 @@ def list_id(sample: Sample) -> Iterator[str]:
 def spamassassin_spam(sample: Sample) -> Iterator[str]:
     from pipeline.check.spamassassin import SPAM, verdict
 
-    found = None if _problem(sample) else verdict(sample.raw)
+    found = verdict(sample.raw) if sample.others and not _problem(sample) else None
     if found and found.score >= SPAM:
         yield f"SpamAssassin scores it {found.score:g}, which is spam: {', '.join(found.rules)}"
 
@@ -125,7 +125,7 @@ def spamassassin_spam(sample: Sample) -> Iterator[str]:
 def spamassassin(sample: Sample) -> Iterator[str]:
     from pipeline.check.spamassassin import SPAM, SUSPECT, verdict
 
-    found = None if _problem(sample) else verdict(sample.raw)
+    found = verdict(sample.raw) if sample.others and not _problem(sample) else None
     if found and SUSPECT <= found.score < SPAM:
         yield f"SpamAssassin scores it {found.score:g}: {', '.join(found.rules)}"
 

@@ -31,6 +31,8 @@ class Sample:
     findings: tuple[str, ...] = ()
     """What the condenser wants an editor to look at."""
     online: bool = False
+    others: bool = True
+    """Ask other programs, such as SpamAssassin, if they are installed."""
     """May links be asked for?"""
 
     @property

@@ -32,7 +32,11 @@ COMMANDS = {
     "audit": "Show what became of each recipient.",
     "release": "Lift the hold of a restored or moved installation.",
     "status": "Show where everyone of an edition is.",
-    "subscribers": "Add, import, list, show and remove subscribers.",
+    "subscribers": "Add, import, export, list, show and remove subscribers.",
+    "archive": "Make pages of the letters that went out.",
+    "signup-form": "Print a sign-up form for a page of your own site.",
+    "suppressions": "List and keep who is never written to.",
+    "sync": "Ask the provider for bounces, complaints and the like.",
     "serve": "Run the public pages and the scheduler.",
     "sandbox": "Run the sandbox provider and its inbox page.",
     "migrate": "Bring the database to this version's schema.",
@@ -49,7 +53,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"pipeline.cli.{cmd_name}").command
+        command: click.Command = import_module(f"pipeline.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

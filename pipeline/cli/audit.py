@@ -15,7 +15,8 @@ from pipeline.cli.output import print_json
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, a recipient a line.")
 @click.pass_obj
 def command(config: Path, week: str, address: str | None, as_json: bool) -> int:
-    """Show what became of each recipient of WEEK: state, reason, batch, the provider's id, every attempt."""
+    """Show what became of each recipient of WEEK: state, reason, batch, the provider's id, every attempt and
+    what the provider reported later."""
     from pipeline.cli.subscribers import parse_address
     from pipeline.due import NoSuchSlot
     from pipeline.wiring import opened, settings_from
@@ -36,6 +37,9 @@ def command(config: Path, week: str, address: str | None, as_json: bool) -> int:
             for attempt in line.attempts if address else ():
                 said = " ".join(str(attempt[k]) for k in ("kind", "http_status", "error") if attempt[k])
                 click.echo(f"    try {attempt['n']}  {attempt['started']}  {said}")
+            for told in line.reports if address else ():
+                said = " ".join(str(told[k]) for k in ("kind", "detail") if told[k])
+                click.echo(f"    report {told['at']}  {said}")
     if address and not found:
         raise click.ClickException(f"{address} is not a recipient of {edition.day}")
     return 0

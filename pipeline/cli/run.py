@@ -33,6 +33,9 @@ def command(config: Path, now: str | None, dry_run: bool, as_json: bool) -> int:
 
     from pipeline.cli.stopping import stop_on_signals
     from pipeline.due import parse_now
+    from pipeline.events import digest
+    from pipeline.housekeeping import tidy
+    from pipeline.telling import tell_editor
     from pipeline.week import run_due
     from pipeline.wiring import opened, settings_from, week_of
 
@@ -47,6 +50,9 @@ def command(config: Path, now: str | None, dry_run: bool, as_json: bool) -> int:
         with opened(settings) as store, sending_progress(quiet=as_json) as (progress, frozen):
             week = replace(week_of(settings, store, now=moment), progress=progress, frozen=frozen)
             with stop_on_signals() as stop:
+                digest(store, stop=stop)
                 report = run_due(week, stop=stop)
+                tidy(week, stop=stop)
+                tell_editor(settings, week, report)
     print_json(report.as_json()) if as_json else tell(report)
     return report.exit_code

@@ -27,6 +27,8 @@ def command(config: Path, week: str | None, as_json: bool) -> int:
             print_json({"state": None, "counts": None}) if as_json else click.echo("No edition was made yet.")
             return 0
         counts = store.counts(edition.id)
+        reported = store.events.counts(edition.id)
+        waiting, unreadable = store.incoming.unread()
     state = "held" if edition.hold_reason else edition.state.value
     if as_json:
         print_json(
@@ -37,12 +39,19 @@ def command(config: Path, week: str | None, as_json: bool) -> int:
                 "reason": edition.hold_reason,
                 "post": edition.post_title,
                 "counts": asdict(counts),
+                "reported": {kind.value: number for kind, number in reported.items()},
+                "reports": {"waiting": waiting, "unreadable": unreadable},
             }
         )
         return 0
     click.echo(f"{edition.day} ({edition.week})  {state}")
     click.echo(f"  post      {edition.post_title}")
     click.echo(f"  counts    {counted(counts)}")
+    if reported:
+        told = (f"{number} {kind.value.replace('_', ' ')}" for kind, number in sorted(reported.items()))
+        click.echo(f"  reported  {', '.join(told)}")
+    if unreadable:
+        click.echo(f"  reports   {unreadable} of all editions cannot be read; the log says why")
     if edition.hold_reason:
         click.echo(f"  held      {edition.hold_reason}")
     return 0

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.output import print_json, say
+from pipeline.cli.output import print_json
+from pipeline.cli.subscribers_erase import erase
+from pipeline.cli.subscribers_evidence import evidence, verify
+from pipeline.cli.subscribers_lists import export, import_
 
 if TYPE_CHECKING:
     from pipeline.store import Store
     from subscribers.addresses import Address
     from subscribers.consent import ConsentKind, ConsentRecord
-    from subscribers.importing import ImportProblem, ImportRow
     from subscribers.subscriber import Subscriber
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, an object a line.")
@@ -28,7 +29,14 @@ _date = click.option("--date", metavar="D", help="When they gave it: 2024-05-01.
 
 @click.group("subscribers", epilog="Example: weekbrief subscribers list")
 def command() -> None:
-    """Add, import, list, show and remove subscribers."""
+    """Add, import, export, list, show, remove and erase subscribers."""
+
+
+command.add_command(erase)
+command.add_command(evidence)
+command.add_command(verify)
+command.add_command(import_)
+command.add_command(export)
 
 
 @command.command("add", epilog="Example: weekbrief subscribers add anna@example.org --name Anna")
@@ -70,59 +78,6 @@ def add(
     return 0
 
 
-@command.command(
-    "import",
-    epilog="""\b
-Examples:
-  weekbrief subscribers import list.csv --dry-run
-  weekbrief subscribers import list.csv --confirmed --source "old list" --date 2024-05-01
-""",
-)
-@click.argument("file", type=click.File("rb"))
-@_confirmed
-@_source
-@_date
-@click.option("--dry-run", is_flag=True, help="Show what would happen; change nothing.")
-@_as_json
-@click.pass_obj
-def import_(
-    config: Path,
-    file: BinaryIO,
-    confirmed: bool,
-    source: str | None,
-    date: str | None,
-    dry_run: bool,
-    as_json: bool,
-) -> int:
-    """Import a CSV file with the columns email, name, language.
-
-    Good rows are kept, bad ones reported by line. Nobody who left is brought back, and without --confirmed
-    each person is asked to confirm first.
-    """
-    from pipeline.importing import import_rows
-    from pipeline.report import Exit
-    from pipeline.wiring import opened, settings_from
-
-    settings = settings_from(config)
-    consent = _consent(confirmed, source, date, settings.newsletter.language)
-    problems: list[ImportProblem] = []
-    with opened(settings) as store:
-        counts = import_rows(
-            settings, store, _read(file, problems), consent=consent, confirmed=confirmed, dry_run=dry_run
-        )
-    for problem in problems:
-        say(f"{file.name}:{problem.line}: {problem.field}: {problem.message}")
-    counts = {**counts, "bad_rows": len(problems)}
-    if as_json:
-        bad = [{"line": p.line, "field": p.field, "message": p.message} for p in problems]
-        print_json({**counts, "dry_run": dry_run, "problems": bad})
-    else:
-        click.echo(
-            ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in counts.items() if number)
-        )
-    return Exit.PARTIAL if problems else Exit.DONE
-
-
 @command.command("list", epilog="Example: weekbrief subscribers list --state active --json")
 @click.option(
     "--state", type=click.Choice(["pending", "active", "unsubscribed"]), help="Only those in this state."
@@ -148,17 +103,19 @@ def list_(config: Path, state: str | None, as_json: bool) -> int:
 @_as_json
 @click.pass_obj
 def show(config: Path, address: str, as_json: bool) -> int:
-    """Show what is known of one person, with the record of their consent."""
+    """Show what is held about one person, with the record of their consent; as JSON, all of it."""
     from pipeline.wiring import opened, settings_from
 
     with opened(settings_from(config)) as store:
         person = _known(store, address)
-        consents = store.subscribers.consents(person.id)
+        held = store.preferences.holdings(person.id)
+    if held is None:
+        raise click.ClickException(f"nobody with the address {address} is known here")
     if as_json:
-        print_json({**_as_object(person), "consents": [_consent_object(record) for record in consents]})
+        print_json(held.as_object())
         return 0
     click.echo(f"{person.address}  {person.state}  {person.language}  {person.name}")
-    for record in consents:
+    for record in held.consents:
         click.echo(
             f"  {record.occurred_at:%Y-%m-%d %H:%M}Z  {record.kind}  {record.source}  {record.wording}"
         )
@@ -213,11 +170,11 @@ def _consent(confirmed: bool, source: str | None, date: str | None, language: st
         source=source or "command",
         page="",
         language=language,
-        occurred_at=_moment(date) if date else SystemClock().now(),
+        occurred_at=moment(date) if date else SystemClock().now(),
     )
 
 
-def _moment(date: str) -> datetime:
+def moment(date: str) -> datetime:
     from datetime import UTC
 
     from pipeline.due import NotATime, parse_now
@@ -231,16 +188,6 @@ def _moment(date: str) -> datetime:
     return moment
 
 
-def _read(file: BinaryIO, problems: list[ImportProblem]) -> Iterator[ImportRow]:
-    from subscribers.importing import ImportRow, read_subscribers
-
-    for found in read_subscribers(file):
-        if isinstance(found, ImportRow):
-            yield found
-        else:
-            problems.append(found)
-
-
 def _as_object(person: Subscriber) -> dict[str, object]:
     return {
         "address": person.address,
@@ -250,15 +197,4 @@ def _as_object(person: Subscriber) -> dict[str, object]:
         "created_at": person.created_at.isoformat(),
         "confirmed_at": person.confirmed_at and person.confirmed_at.isoformat(),
         "unsubscribed_at": person.unsubscribed_at and person.unsubscribed_at.isoformat(),
-    }
-
-
-def _consent_object(record: ConsentRecord) -> dict[str, object]:
-    return {
-        "kind": record.kind.value,
-        "wording": record.wording,
-        "source": record.source,
-        "page": record.page,
-        "language": record.language,
-        "occurred_at": record.occurred_at.isoformat(),
     }

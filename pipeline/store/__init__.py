@@ -7,14 +7,22 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
+from pipeline.store.consents import Consents
 from pipeline.store.doubts import Doubts
 from pipeline.store.editions import Editions
 from pipeline.store.engine import open_engine
+from pipeline.store.events import Events
+from pipeline.store.incoming import Incoming
 from pipeline.store.installation import Installation, Installations
+from pipeline.store.joins import JoinCounts
 from pipeline.store.ledger import Counts, Ledger, check_sum, counts
 from pipeline.store.lock import sender_lock
+from pipeline.store.preferences import Preferences
+from pipeline.store.requests import Requests
 from pipeline.store.schema import migrate
+from pipeline.store.shadows import Shadows
 from pipeline.store.subscribers import Subscribers
+from pipeline.store.suppressions import Suppressions
 
 __all__ = ["Counts", "Store", "open_store", "sender_lock"]
 
@@ -26,9 +34,17 @@ class Store:
     engine: Engine
     installation: Installation
     installations: Installations
+    shadows: Shadows
     subscribers: Subscribers
+    preferences: Preferences
+    consents: Consents
+    joins: JoinCounts
+    requests: Requests
     editions: Editions
     doubts: Doubts
+    incoming: Incoming
+    events: Events
+    suppressions: Suppressions
 
     def ledger(self, edition_id: int, *, epoch: int, provider: str) -> Ledger:
         return Ledger(self.engine, edition_id=edition_id, epoch=epoch, provider=provider)
@@ -53,11 +69,20 @@ def open_store(storage: str, *, now: datetime) -> Store:
     except BaseException:
         engine.dispose()
         raise
+    shadows = Shadows()
     return Store(
         engine=engine,
         installation=installation,
         installations=installations,
-        subscribers=Subscribers(engine),
+        shadows=shadows,
+        subscribers=Subscribers(engine, shadows),
+        preferences=Preferences(engine, shadows),
+        consents=Consents(engine),
+        joins=JoinCounts(engine),
+        requests=Requests(engine),
         editions=Editions(engine),
         doubts=Doubts(engine),
+        incoming=Incoming(engine),
+        events=Events(engine),
+        suppressions=Suppressions(engine),
     )

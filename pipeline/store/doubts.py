@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Row, insert, select, update
+from sqlalchemy import Engine, Row, func, insert, select, update
 
 from emails.delivery import BatchState, DeliveryState, EditionState
 from pipeline.store import tables
-from pipeline.store.engine import readers
+from pipeline.store.engine import readers, writing
 
 PAGE = 1_000
 
@@ -48,6 +48,8 @@ class AuditLine:
     batch: int | None
     provider_id: str | None
     attempts: tuple[dict[str, Any], ...]
+    reports: tuple[dict[str, Any], ...] = ()
+    """What the provider reported later, in the order in which it happened."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -57,6 +59,7 @@ class AuditLine:
             "batch": self.batch,
             "provider_id": self.provider_id,
             "attempts": list(self.attempts),
+            "reports": list(self.reports),
         }
 
 
@@ -129,7 +132,7 @@ class Doubts:
         now: datetime,
     ) -> int:
         moved = 0
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             for batch_id in batches:
                 row = connection.execute(
                     update(tables.batch)
@@ -179,10 +182,11 @@ class Doubts:
             with self._readers.connect() as connection:
                 rows = connection.execute(query).all()
                 attempts = _attempts(connection, {row.batch_id for row in rows if row.batch_id})
+                reports = _reports(connection, [row.delivery_id for row in rows])
             if not rows:
                 return
             for row in rows:
-                yield _audit_line(row, attempts.get(row.batch_id, ()))
+                yield _audit_line(row, attempts.get(row.batch_id, ()), reports.get(row.delivery_id, ()))
             last = rows[-1].ordinal
 
 
@@ -208,7 +212,24 @@ def _attempts(connection: Any, batches: set[int]) -> dict[int, tuple[dict[str, A
     return found
 
 
-def _audit_line(row: Row[Any], attempts: tuple[dict[str, Any], ...]) -> AuditLine:
+def _reports(connection: Any, deliveries: Sequence[str]) -> dict[str, tuple[dict[str, Any], ...]]:
+    event = tables.event.c
+    rows = connection.execute(
+        select(event.delivery_id, event.kind, event.occurred_at, event.received_at, event.detail)
+        .where(event.delivery_id.in_(deliveries))
+        .order_by(event.delivery_id, func.coalesce(event.occurred_at, event.received_at), event.event_key)
+    )
+    found: dict[str, tuple[dict[str, Any], ...]] = {}
+    for row in rows:
+        at = (row.occurred_at or row.received_at).isoformat()
+        told = {"kind": row.kind, "at": at, "detail": row.detail}
+        found[row.delivery_id] = (*found.get(row.delivery_id, ()), told)
+    return found
+
+
+def _audit_line(
+    row: Row[Any], attempts: tuple[dict[str, Any], ...], reports: tuple[dict[str, Any], ...]
+) -> AuditLine:
     in_doubt = row.state == DeliveryState.SUBMITTED and row.batch_state == BatchState.UNCERTAIN
     return AuditLine(
         address=row.address or "(erased)",
@@ -217,6 +238,7 @@ def _audit_line(row: Row[Any], attempts: tuple[dict[str, Any], ...]) -> AuditLin
         batch=row.batch_id,
         provider_id=row.provider_id,
         attempts=attempts,
+        reports=reports,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
@@ -15,6 +16,8 @@ from sqlalchemy import (
     Insert,
     Row,
     Select,
+    and_,
+    false,
     func,
     insert,
     literal,
@@ -30,7 +33,8 @@ from pipeline.crashpoint import crashpoint
 from pipeline.due import Slot
 from pipeline.post import Brief
 from pipeline.store import tables
-from pipeline.store.engine import insert_new, is_sqlite, readers
+from pipeline.store.engine import insert_new, is_sqlite, readers, roomy, writing
+from subscribers.subscriber import Frequency
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +60,10 @@ class Edition:
     started_at: datetime | None
     resumed_at: datetime | None
     finished_at: datetime | None
+
+
+PAUSED = "paused by"
+"""How the reason of a hold begins that somebody asked for."""
 
 
 class LedgerMismatch(Exception):
@@ -115,14 +123,14 @@ class Editions:
 
     def miss(self, slot: Slot, *, note: str) -> bool:
         """Write a slot off as missed; False when it was taken already."""
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             return _take_slot(connection, slot, state="missed", note=note)
 
     def create(
         self, slot: Slot, brief: Brief, mailing: Mailing, *, now: datetime, approved: bool
     ) -> Edition | None:
         """Freeze the week's content. None when another scheduler took the slot first."""
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             if not _take_slot(connection, slot, state="taken", note=""):
                 return None
             frozen = mailing_to_json(mailing)
@@ -151,19 +159,20 @@ class Editions:
         return self.of_slot(slot.key)
 
     def freeze(self, edition: Edition, *, provider: str, now: datetime, shuffled: bool = False) -> int:
-        """Freeze the audience: every active subscriber without a suppression, one row each.
+        """Freeze the audience: every active subscriber without a suppression whose turn it is, one row each.
 
         All rows, the count and the new state are one transaction: after a death there is either no
         audience or the whole of it. Gives the number of recipients. Safe to call again. `shuffled` gives each
         edition an order of its own, so that it is not always the same people who wait for tomorrow.
         """
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             state = connection.execute(
                 select(tables.edition.c.state).where(tables.edition.c.id == edition.id).with_for_update()
             ).scalar_one()
             if state not in (EditionState.APPROVED, EditionState.FREEZING):
                 return _frozen_count(connection, edition.id)
-            connection.execute(_audience_rows(connection, edition.id, shuffled=shuffled))
+            with roomy(connection):
+                connection.execute(_audience_rows(connection, edition, shuffled=shuffled))
             crashpoint("audience half frozen")
             count = _frozen_count(connection, edition.id)
             connection.execute(
@@ -174,8 +183,23 @@ class Editions:
             crashpoint("before freeze commits")
             return count
 
+    def tell_once(self, what: str, *, now: datetime) -> bool:
+        """Note that the editor is told something; True the first time."""
+        values = {"event_key": f"told:{what}", "received_at": now, "kind": "told", "provider": ""}
+        with writing(self._engine) as connection:
+            return insert_new(connection, tables.event, values)
+
+    def audience_size(self, slot: Slot) -> int:
+        """How many an edition of this slot, not yet made, would go to now."""
+        with self._readers.connect() as connection:
+            chosen = _audience(connection, day=slot.day.isoformat(), due_at=slot.due_at, before=None)
+            size: int = connection.execute(
+                select(func.count()).select_from(tables.subscriber).where(*chosen)
+            ).scalar_one()
+        return size
+
     def approve(self, edition: Edition, *, who: str, now: datetime) -> bool:
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             changed = connection.execute(
                 update(tables.edition)
                 .where(tables.edition.c.id == edition.id, tables.edition.c.state == EditionState.DRAFT)
@@ -189,14 +213,14 @@ class Editions:
 
     def hold(self, edition: Edition, *, reason: str) -> None:
         """Stop: nothing of this edition is claimed after this commit, until a person lifts it."""
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             connection.execute(
                 update(tables.edition).where(tables.edition.c.id == edition.id).values(hold_reason=reason)
             )
 
     def pause(self, edition: Edition, *, who: str, now: datetime) -> bool:
         """As `hold`, in a person's name. False when the edition is over."""
-        return self._steer(edition, "pause", who=who, now=now, hold_reason=f"paused by {who}")
+        return self._steer(edition, "pause", who=who, now=now, hold_reason=f"{PAUSED} {who}")
 
     def cancel(self, edition: Edition, *, who: str, now: datetime) -> bool:
         """Send to nobody more, for good. What was sent stays recorded. False when the edition is over."""
@@ -206,7 +230,7 @@ class Editions:
         """Lift a hold, or let an edition go that is too late to go by itself. False when it is over."""
         lifted = self._steer(edition, "resume", who=who, now=now, hold_reason=None, resumed_at=now)
         if lifted:
-            with self._engine.begin() as connection:
+            with writing(self._engine) as connection:
                 connection.execute(
                     update(tables.batch).where(tables.batch.c.edition_id == edition.id).values(deaths=0)
                 )
@@ -214,7 +238,7 @@ class Editions:
 
     def _steer(self, edition: Edition, what: str, *, who: str, now: datetime, **values: object) -> bool:
         closed = (EditionState.FINISHED, EditionState.CANCELLED)
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             changed = connection.execute(
                 update(tables.edition)
                 .where(tables.edition.c.id == edition.id, tables.edition.c.state.not_in(closed))
@@ -228,13 +252,15 @@ class Editions:
 
     def finish(self, edition: Edition, *, now: datetime) -> None:
         """Close the edition; who was erased while their letter was on its way is now forgotten here too."""
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             connection.execute(
                 update(tables.edition)
                 .where(tables.edition.c.id == edition.id, tables.edition.c.state != EditionState.CANCELLED)
                 .values(state=EditionState.FINISHED, finished_at=now, hold_reason=None)
             )
-            erased = select(tables.subscriber.c.id).where(tables.subscriber.c.state == "erased")
+            # That their key is gone says the same as their state, and has an index.
+            gone = tables.subscriber.c.address_key.is_(None)
+            erased = select(tables.subscriber.c.id).where(gone, tables.subscriber.c.state == "erased")
             connection.execute(
                 update(tables.delivery)
                 .where(tables.delivery.c.edition_id == edition.id)
@@ -300,11 +326,11 @@ def _take_slot(connection: Connection, slot: Slot, *, state: str, note: str) -> 
     )
 
 
-def _audience_rows(connection: Connection, edition_id: int, *, shuffled: bool) -> Insert:
+def _audience_rows(connection: Connection, edition: Edition, *, shuffled: bool) -> Insert:
     """INSERT … SELECT of the audience. A delivery id is 128 random bits and the ordinal, in hexadecimal: an
     event that names it is found without an index that a million random keys would make slow."""
-    subscriber, suppression = tables.subscriber, tables.suppression
-    own_order = [_spread(subscriber.c.id, edition_id)] if shuffled else []
+    subscriber = tables.subscriber
+    own_order = [_spread(subscriber.c.id, edition.id)] if shuffled else []
     order = [*own_order, subscriber.c.id]
     ordinal = func.row_number().over(order_by=order)
     random_id: ColumnElement[str]
@@ -315,24 +341,16 @@ def _audience_rows(connection: Connection, edition_id: int, *, shuffled: bool) -
         uuids = func.convert_to(func.concat(func.gen_random_uuid(), func.gen_random_uuid()), "UTF8")
         mixed = func.substr(func.encode(func.sha256(uuids), "hex"), 1, 32)
         random_id = mixed.concat(func.lpad(func.to_hex(ordinal), 8, "0"))
-    chosen = (
-        select(
-            literal(edition_id),
-            ordinal,
-            subscriber.c.id,
-            random_id,
-            subscriber.c.address,
-            subscriber.c.address_key,
-            subscriber.c.name,
-            literal(DeliveryState.PENDING.value),
-        )
-        .where(subscriber.c.state == "active", subscriber.c.address.is_not(None))
-        .where(
-            ~select(suppression.c.address_key)
-            .where(suppression.c.address_key == subscriber.c.address_key)
-            .exists()
-        )
-    )
+    chosen = select(
+        literal(edition.id),
+        ordinal,
+        subscriber.c.id,
+        random_id,
+        subscriber.c.address,
+        subscriber.c.address_key,
+        subscriber.c.name,
+        literal(DeliveryState.PENDING.value),
+    ).where(*_audience(connection, day=edition.day, due_at=edition.due_at, before=edition.id))
     names = [
         "edition_id",
         "ordinal",
@@ -344,6 +362,54 @@ def _audience_rows(connection: Connection, edition_id: int, *, shuffled: bool) -
         "state",
     ]
     return insert(tables.delivery).from_select(names, chosen)
+
+
+def _audience(
+    connection: Connection, *, day: str, due_at: datetime, before: int | None
+) -> tuple[ColumnElement[bool], ...]:
+    """Who an edition of that day goes to: all these hold. `before` is its number, None if it has none yet."""
+    subscriber, suppression = tables.subscriber.c, tables.suppression.c
+    suppressed = select(suppression.address_key).where(suppression.address_key == subscriber.address_key)
+    return (
+        subscriber.state == "active",
+        subscriber.address.is_not(None),
+        ~suppressed.exists(),
+        or_(subscriber.paused_until.is_(None), subscriber.paused_until <= due_at),
+        _whose_turn_it_is(connection, day=day, before=before),
+    )
+
+
+def _whose_turn_it_is(connection: Connection, *, day: str, before: int | None) -> ColumnElement[bool]:
+    """Everyone who wants every letter; of the others, those who did not get the one before, or none yet this
+    month. Only for these others anything is looked up."""
+    frequency, edition = tables.subscriber.c.frequency, tables.edition.c
+    earlier: list[ColumnElement[bool]] = [edition.started_at.is_not(None)]
+    if before is not None:
+        earlier.append(edition.id < before)
+    last = connection.execute(select(func.max(edition.id)).where(*earlier)).scalar_one()
+    month = connection.execute(select(edition.id).where(*earlier, edition.day.startswith(day[:7]))).scalars()
+    return or_(
+        frequency == Frequency.EVERY,
+        and_(frequency == Frequency.SECOND, ~_was_sent([] if last is None else [last])),
+        and_(frequency == Frequency.MONTH, ~_was_sent(list(month))),
+    )
+
+
+def _was_sent(editions: Sequence[int]) -> ColumnElement[bool]:
+    """True of a subscriber whom one of these editions went to, or may still go to."""
+    if not editions:
+        return false()
+    person, whole = tables.delivery.c, tables.edition.c
+    left_out = (DeliveryState.SKIPPED, DeliveryState.REFUSED)
+    waiting = (DeliveryState.PENDING, DeliveryState.CLAIMED)
+    return (
+        select(person.ordinal)
+        .join_from(tables.delivery, tables.edition, whole.id == person.edition_id)
+        .where(person.edition_id.in_(editions), person.subscriber_id == tables.subscriber.c.id)
+        .where(person.state.not_in(left_out))
+        .where(or_(whole.state != EditionState.CANCELLED, person.state.not_in(waiting)))
+        .exists()
+    )
 
 
 def _spread(number: ColumnElement[int], edition_id: int) -> ColumnElement[int]:

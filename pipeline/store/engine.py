@@ -7,17 +7,25 @@ SQLite: write-ahead log, `synchronous=FULL`, every writer begins IMMEDIATE. Post
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
 BUSY_TIMEOUT_MS = 10_000
+PAGE_BYTES = 8_192
+"""Of a new database: half the writes of SQLite's usual 4,096, as people stand side by side. An existing one
+keeps its own."""
+CACHE_KB, ROOMY_KB = 4_000, 32_000
+"""Pages that SQLite keeps in memory, in each of a handful of connections."""
 
 
 class StorageError(Exception):
@@ -38,16 +46,17 @@ class StorageTrouble(Exception):
 def open_engine(storage: str) -> Engine:
     """The engine for `sqlite:///path` or `postgresql://…`, checked for durability.
 
-    Raises `StorageError` when the database cannot be opened or will not sync its commits.
+    Raises `StorageError` when the database cannot be opened or will not sync its commits, and
+    `StorageTrouble` when it is damaged or locked.
     """
     url = _dialect_url(storage)
     engine = _open_sqlite(url) if url.get_backend_name() == "sqlite" else _open_postgresql(url)
+    event.listen(engine, "handle_error", _in_plain_words, retval=True)
     try:
         _check_durable(engine)
-    except StorageError:
+    except (StorageError, StorageTrouble):
         engine.dispose()
         raise
-    event.listen(engine, "handle_error", _in_plain_words, retval=True)
     return engine
 
 
@@ -56,8 +65,61 @@ def readers(engine: Engine) -> Engine:
     return engine.execution_options(weekbrief_reads=True)
 
 
+_turns: WeakKeyDictionary[Pool, Any] = WeakKeyDictionary()
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes; on SQLite one of this process's threads at a time.
+
+    SQLite lets who finds it locked sleep and ask again, longer each time, and whoever comes by just then goes
+    first: with many threads some wait for seconds. Here they wait for each other's end instead.
+    """
+    if not is_sqlite(engine):
+        with engine.begin() as connection:
+            yield connection
+        return
+    with _turns.setdefault(engine.pool, RLock()), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def roomy(connection: Connection) -> Iterator[None]:
+    """Much memory for the block: to fill indexes in no order, the usual little would write each page many
+    times."""
+    if not is_sqlite(connection):
+        yield
+        return
+    connection.exec_driver_sql(f"PRAGMA cache_size = -{ROOMY_KB}")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(f"PRAGMA cache_size = -{CACHE_KB}")
+        connection.exec_driver_sql("PRAGMA shrink_memory")
+
+
 def is_sqlite(connection: Connection | Engine) -> bool:
     return connection.dialect.name == "sqlite"
+
+
+def driver(connection: Connection) -> Any:
+    """The driver's own connection, in the same transaction, for statements that run too often to go another
+    way. What it raises, `raise_trouble` looks at."""
+    return connection.connection.driver_connection
+
+
+def raise_trouble(connection: Connection, error: Exception) -> None:
+    """Tell what came straight from the driver as SQLAlchemy's events would have it told: raises
+    `StorageTrouble` for what is known, and gives a broken connection up."""
+    dialect = connection.dialect
+    broken = isinstance(error, dialect.loaded_dbapi.Error) and dialect.is_disconnect(
+        error, connection.connection.dbapi_connection, None
+    )
+    if broken:
+        connection.invalidate(error)
+    trouble = _trouble(error, broken=broken)
+    if trouble is not None:
+        raise trouble from error
 
 
 def insert_new(connection: Connection, table: Table, values: Mapping[str, object]) -> bool:
@@ -70,6 +132,20 @@ def insert_new(connection: Connection, table: Table, values: Mapping[str, object
 
     made_there = postgresql.insert(table).values(values).on_conflict_do_nothing().returning(key)
     return connection.execute(made_there).first() is not None
+
+
+def insert_all_new(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]
+) -> frozenset[Any]:
+    """As `insert_new`, for many; gives the keys of the rows that were inserted."""
+    key = next(iter(table.primary_key.columns))
+    if is_sqlite(connection):
+        made = sqlite.insert(table).on_conflict_do_nothing().returning(key)
+        return frozenset(connection.execute(made, [dict(row) for row in rows]).scalars())
+    from sqlalchemy.dialects import postgresql  # with all its drivers: only who uses it pays for that
+
+    made_there = postgresql.insert(table).on_conflict_do_nothing().returning(key)
+    return frozenset(connection.execute(made_there, [dict(row) for row in rows]).scalars())
 
 
 def _dialect_url(storage: str) -> URL:
@@ -96,17 +172,23 @@ def _sqlite_pragmas(connection: Any, _entry: ConnectionPoolEntry) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    cursor.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     cursor.execute("PRAGMA journal_mode = wal")
     cursor.execute("PRAGMA synchronous = full")
-    # 32 MB: freezing fills two indexes in no order, and the usual 2 MB would write each page many times.
-    cursor.execute("PRAGMA cache_size = -32000")
+    cursor.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+    # What is erased is overwritten, not only let go of. Some builds of SQLite do so by themselves.
+    cursor.execute("PRAGMA secure_delete = on")
     cursor.execute("PRAGMA foreign_keys = on")
     cursor.close()
 
 
 def _sqlite_begin(connection: Connection) -> None:
     reads = connection.get_execution_options().get("weekbrief_reads")
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    try:
+        driver(connection).execute("BEGIN" if reads else "BEGIN IMMEDIATE")
+    except Exception as error:
+        raise_trouble(connection, error)
+        raise
 
 
 def _open_postgresql(url: URL) -> Engine:
@@ -127,14 +209,18 @@ def _postgresql_durable(connection: Any, _entry: ConnectionPoolEntry) -> None:
     connection.commit()
 
 
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _FULL, _FULL_ON_POSTGRESQL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR), "53100"
 
 
 def _in_plain_words(context: ExceptionContext) -> BaseException | None:
-    """What a database is known to suffer from, as `StorageTrouble`; anything else stays as it is."""
-    error = context.original_exception
     if context.is_pre_ping:
         return None
+    return _trouble(context.original_exception, broken=context.is_disconnect)
+
+
+def _trouble(error: BaseException, *, broken: bool) -> StorageTrouble | None:
+    """What a database is known to suffer from; anything else stays as it is."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _FULL or getattr(error, "sqlstate", None) == _FULL_ON_POSTGRESQL:
         text = f"the disk is full or cannot be written ({error}); make room, then run again"
@@ -143,7 +229,10 @@ def _in_plain_words(context: ExceptionContext) -> BaseException | None:
         seconds = f"{BUSY_TIMEOUT_MS / 1000:g} s"
         text = f"another program has kept the database locked for more than {seconds}; run again"
         return StorageTrouble(text, passing=True, locked=True)
-    if context.is_disconnect:
+    if code in _DAMAGED:
+        text = f"the database is damaged ({error}): nothing more is sent. Put a backup of it back"
+        return StorageTrouble(text, passing=False)
+    if broken:
         return StorageTrouble("the connection to the database broke; run again", passing=True)
     return None
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
@@ -128,7 +128,8 @@ def machine_fingerprint() -> str | None:
 
 
 def _slot(mark: Mark) -> bytes:
-    text = json.dumps(asdict(mark), sort_keys=True)
+    values = {"inode": mark.inode, "installation": mark.installation, "ledger_seq": mark.ledger_seq}
+    text = json.dumps(values, sort_keys=True)
     line = f"{text}\t{_digest(text)}\n".encode()
     return line.ljust(SLOT_BYTES, b" ")
 

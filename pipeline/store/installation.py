@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from pipeline.store import tables
-from pipeline.store.engine import StorageError
+from pipeline.store.engine import StorageError, writing
 
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
@@ -32,7 +32,7 @@ class Installations:
         self._engine = engine
 
     def ensure(self, *, now: datetime) -> Installation:
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             found = _read(connection)
             if found is None:
                 connection.execute(
@@ -47,7 +47,7 @@ class Installations:
 
     def read(self) -> Installation:
         """The row as it is now."""
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             found = _read(connection)
         if found is None:
             raise StorageError("storage: the installation row is gone")
@@ -55,7 +55,7 @@ class Installations:
 
     def adopt_machine(self, fingerprint: str) -> bool:
         """Remember which machine sends; False when another one did before."""
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             known = connection.execute(select(tables.installation.c.machine_fingerprint)).scalar_one()
             if known is None:
                 connection.execute(update(tables.installation).values(machine_fingerprint=fingerprint))
@@ -63,7 +63,7 @@ class Installations:
 
     def release(self, *, who: str, machine: str | None, now: datetime) -> int:
         """A person says that this database on this machine is the one that sends. Gives its ledger step."""
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             seq: int = connection.execute(
                 update(tables.installation)
                 .values(hold_reason=None, machine_fingerprint=machine, last_examined=now)
@@ -75,7 +75,7 @@ class Installations:
     def adopt_secret(self, fingerprint: str) -> None:
         """Remember which secret signs our links. Raises `StorageError` when it has changed: every
         unsubscribe link in every letter ever sent would stop working."""
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             known = connection.execute(select(tables.installation.c.secret_fingerprint)).scalar_one()
             if known is None:
                 connection.execute(update(tables.installation).values(secret_fingerprint=fingerprint))
@@ -87,7 +87,7 @@ class Installations:
 
     def new_epoch(self) -> int:
         """Become the sender: every write of an earlier sender is refused from here on."""
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             epoch: int = connection.execute(
                 update(tables.installation)
                 .values(lease_epoch=tables.installation.c.lease_epoch + 1)
@@ -98,7 +98,7 @@ class Installations:
     def examined(self, at: datetime) -> None:
         """Remember the last instant that was looked at for due slots; it never moves back."""
         column = tables.installation.c.last_examined
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             connection.execute(
                 update(tables.installation).where(func.coalesce(column, at) <= at).values(last_examined=at)
             )

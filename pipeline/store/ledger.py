@@ -8,10 +8,9 @@ lost its place can finish nothing. The rules (R1 to R12) and states stand in `do
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from threading import Lock
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, case, func, insert, select, update
@@ -19,8 +18,8 @@ from sqlalchemy import Connection, Engine, Row, case, func, insert, select, upda
 from emails.delivery import Answer, AnswerClass, BatchState, DeliveryState, EditionState
 from pipeline.crashpoint import crashpoint
 from pipeline.store import statements, tables
-from pipeline.store.editions import LedgerMismatch
-from pipeline.store.engine import insert_new, is_sqlite, readers
+from pipeline.store.editions import PAUSED, LedgerMismatch
+from pipeline.store.engine import insert_new, readers, writing
 
 _person, _batch, _attempt = tables.delivery.c, tables.batch.c, tables.attempt.c
 
@@ -36,6 +35,15 @@ class LostLease(Exception):
 
 class EditionStopped(Exception):
     """The edition is on hold or cancelled: nothing more is claimed. The text says why."""
+
+    def __init__(self, text: str, *, asked: bool = True) -> None:
+        super().__init__(text)
+        self.asked = asked
+        """A person stopped it, and knows."""
+
+
+class Settled(Exception):
+    """A report of the provider cleared this batch up meanwhile: nothing is left to do for it."""
 
 
 class DoubtLimit(Exception):
@@ -122,7 +130,6 @@ class Ledger:
     def __init__(self, engine: Engine, *, edition_id: int, epoch: int, provider: str) -> None:
         self._engine = engine
         self._readers = readers(engine)
-        self._turn = Lock() if is_sqlite(engine) else nullcontext()
         self._edition_id = edition_id
         self._epoch = epoch
         self._provider = provider
@@ -131,7 +138,7 @@ class Ledger:
     def _writing(self) -> Iterator[Connection]:
         """A transaction that writes, one of our threads at a time: SQLite would make them ask again and again
         whether it is their turn."""
-        with self._turn, self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             yield connection
 
     def recover(self, *, now: datetime) -> int:
@@ -171,14 +178,24 @@ class Ledger:
         """The next people nobody has claimed, by ordinal."""
         wanted = {"edition": self._edition_id, "after": after, "most": limit}
         with self._readers.connect() as connection:
-            return list(map(Person._make, connection.execute(statements.pending(), wanted).all()))
+            return list(map(Person._make, statements.run(connection, statements.pending(), wanted)))
 
     def members(self, batch: Batch) -> list[Person]:
-        """The people of a batch, by ordinal, without those who left before it was handed over."""
+        """The people of a batch, by ordinal, without those who left before it was handed over. One in doubt
+        keeps those, too, of whom the provider has reported: asked for again it must be the same to the
+        byte."""
+        doubted = batch.state is BatchState.UNCERTAIN
         query = statements.people().where(
             _person.ordinal.between(batch.first, batch.last),
             _person.batch_id == batch.id,
-            _person.state.in_((DeliveryState.CLAIMED, DeliveryState.SUBMITTED)),
+            _person.address.is_not(None),
+            _person.state.in_(
+                (
+                    DeliveryState.CLAIMED,
+                    DeliveryState.SUBMITTED,
+                    *((DeliveryState.ACCEPTED,) if doubted else ()),
+                )
+            ),
         )
         with self._readers.connect() as connection:
             return list(map(Person._make, connection.execute(query, {"edition": self._edition_id})))
@@ -219,11 +236,11 @@ class Ledger:
                 "provider": self._provider,
                 "not_before": None,
             }
-            row = self._begin_batch(connection, batch, people, values)
+            begun = self._begin_batch(connection, batch, people, values)
             moved = self._move(
                 connection,
-                row,
-                {"state": DeliveryState.SUBMITTED, "batch_id": row.id},
+                begun,
+                {"state": DeliveryState.SUBMITTED, "batch_id": begun.id},
                 batch_id=None if batch is None else batch.id,
                 state=DeliveryState.PENDING if batch is None else DeliveryState.CLAIMED,
             )
@@ -231,7 +248,7 @@ class Ledger:
                 connection.rollback()
                 return Left(ordinals=frozenset())
             self._keep_gate(connection, gate_opens)
-            intent = self._begin_attempt(connection, row, people, now, seq)
+            intent = self._begin_attempt(connection, begun, people, now, seq)
             crashpoint("before intent commits")
             return intent
 
@@ -251,7 +268,7 @@ class Ledger:
             }
             row = self._change(connection, batch, values, was=BatchState.UNCERTAIN, another_try=True)
             self._keep_gate(connection, gate_opens)
-            intent = self._begin_attempt(connection, row, people, now, seq, again=True)
+            intent = self._begin_attempt(connection, _as_batch(row), people, now, seq, again=True)
             crashpoint("before second intent commits")
             return intent
 
@@ -270,9 +287,8 @@ class Ledger:
                 "error": answer.error,
                 "answer_sha256": answer.body_sha256,
             }
-            connection.execute(
-                statements.end_attempt(), {"attempt": intent.attempt_id, **statements.new(said)}
-            )
+            ended = {"attempt": intent.attempt_id, **statements.new(said)}
+            statements.run(connection, statements.end_attempt(), ended)
             after = self._settle(connection, intent, answer, not_before)
             crashpoint("before outcome commits")
             return after
@@ -363,10 +379,10 @@ class Ledger:
         batch = intent.batch
         match answer.kind:
             case AnswerClass.ACCEPTED:
-                self._change(connection, batch, {"state": BatchState.ACCEPTED, "reason": answer.alarm})
+                self._end(connection, batch, BatchState.ACCEPTED, answer.alarm)
                 return self._accept(connection, intent, answer, not_before)
             case AnswerClass.REFUSED:
-                self._change(connection, batch, {"state": BatchState.REFUSED, "reason": answer.error})
+                self._end(connection, batch, BatchState.REFUSED, answer.error)
                 return self._refuse(connection, intent, answer.error or "refused by the provider")
             case AnswerClass.NOT_SENT | AnswerClass.HOLD if not (intent.again or answer.in_doubt):
                 values = {"state": BatchState.PREPARED, "not_before": not_before, "reason": answer.error}
@@ -382,27 +398,26 @@ class Ledger:
     ) -> tuple[Batch, ...]:
         """Each row by its own answer. Gives the batch of those that the provider left out for later."""
         ordinals = {person.delivery_id: person.ordinal for person in intent.people} if answer.receipts else {}
-        told = [receipt for receipt in answer.receipts if receipt.delivery_id in ordinals]
-        refused = [receipt for receipt in told if receipt.state is DeliveryState.REFUSED]
-        named = [r for r in told if r.provider_id and r.state is not DeliveryState.REFUSED]
-        self._each(
-            connection,
-            intent.batch,
-            DeliveryState.ACCEPTED,
-            "provider_id",
-            [(ordinals[r.delivery_id], r.provider_id) for r in named],
-        )
-        self._each(
-            connection,
-            intent.batch,
-            DeliveryState.REFUSED,
-            "reason",
-            [(ordinals[r.delivery_id], r.reason or "refused by the provider") for r in refused],
-        )
+        named: list[tuple[int, str]] = []
+        refused: list[tuple[int, str]] = []
+        later: list[int] = []
+        for receipt in answer.receipts:
+            ordinal = ordinals.get(receipt.delivery_id)
+            if ordinal is None:
+                continue
+            if receipt.state is DeliveryState.REFUSED:
+                refused.append((ordinal, receipt.reason or "refused by the provider"))
+                if receipt.again:
+                    later.append(ordinal)
+            elif receipt.provider_id:
+                named.append((ordinal, receipt.provider_id))
+        self._each(connection, intent.batch, DeliveryState.ACCEPTED, "provider_id", named)
+        self._each(connection, intent.batch, DeliveryState.REFUSED, "reason", refused)
         if len(named) + len(refused) < len(intent.people):
             values = {"state": DeliveryState.ACCEPTED, "provider_id": answer.provider_id}
             self._move(connection, intent.batch, values)
-        later = sorted(ordinals[receipt.delivery_id] for receipt in refused if receipt.again)
+        if later:
+            later = sorted(set(later) & self._those(connection, intent.batch, DeliveryState.REFUSED))
         return (self._part(connection, later, not_before=not_before),) if later else ()
 
     def _each(
@@ -411,7 +426,7 @@ class Ledger:
         batch: Batch,
         state: DeliveryState,
         column: str,
-        values: Sequence[tuple[int, str | None]],
+        values: Sequence[tuple[int, str]],
     ) -> None:
         """Give people of a batch that was handed over a value of their own, by ordinal, and a state."""
         same = {
@@ -420,8 +435,8 @@ class Ledger:
             "was": DeliveryState.SUBMITTED,
             "new_state": state,
         }
-        each = [{"at": ordinal, f"new_{column}": value} for ordinal, value in values]
-        statements.run_for_each(connection, statements.settle_each(("state", column)), same, each)
+        statement = statements.settle_each(("state", column))
+        statements.run_for_each(connection, statement, same, ("at", f"new_{column}"), values)
 
     def _refuse(self, connection: Connection, intent: Intent, reason: str) -> tuple[Batch, ...]:
         """One refused person ends here. More than one: each goes again alone, so that a bad address
@@ -429,7 +444,20 @@ class Ledger:
         if len(intent.people) == 1:
             self._move(connection, intent.batch, {"state": DeliveryState.REFUSED, "reason": reason})
             return ()
-        return tuple(self._part(connection, [person.ordinal]) for person in intent.people)
+        refused = self._those(connection, intent.batch, DeliveryState.SUBMITTED)
+        return tuple(
+            self._part(connection, [person.ordinal]) for person in intent.people if person.ordinal in refused
+        )
+
+    def _those(self, connection: Connection, batch: Batch, state: DeliveryState) -> set[int]:
+        """The ordinals of a batch's people in this state: a report may have proven some of them meanwhile."""
+        return set(
+            connection.execute(
+                select(_person.ordinal)
+                .where(_person.edition_id == self._edition_id, _person.batch_id == batch.id)
+                .where(_person.ordinal.between(batch.first, batch.last), _person.state == state)
+            ).scalars()
+        )
 
     def _part(
         self, connection: Connection, ordinals: Sequence[int], *, not_before: datetime | None = None
@@ -462,25 +490,23 @@ class Ledger:
 
     def _next_seq(self, connection: Connection) -> int:
         """The next number in the ledger, taken only by the sender that holds the lease (R6)."""
-        seq: int | None = connection.execute(
-            statements.next_seq(), {"epoch": self._epoch}
-        ).scalar_one_or_none()
-        if seq is None:
+        row = statements.run(connection, statements.next_seq(), {"epoch": self._epoch}).fetchone()
+        if row is None:
             raise LostLease(TAKEN_OVER)
-        return seq
+        return int(row[0])
 
     def _keep_gate(self, connection: Connection, opens: datetime) -> None:
-        moved = connection.execute(
-            statements.keep_gate(), {"provider_name": self._provider, "new_opens": opens}
-        ).rowcount
+        wanted = {"provider_name": self._provider, "new_opens": opens}
+        moved = statements.run(connection, statements.keep_gate(), wanted).rowcount
         if not moved:
             insert_new(connection, tables.gate, {"provider": self._provider, "opens": opens})
 
     def _may_send(self, connection: Connection) -> int:
         """Gives how many batches are in doubt. Raises `EditionStopped`."""
-        state, hold, doubts = connection.execute(statements.may_send(), {"edition": self._edition_id}).one()
+        wanted = {"edition": self._edition_id}
+        state, hold, doubts = statements.run(connection, statements.may_send(), wanted).fetchone()
         if hold:
-            raise EditionStopped(hold)
+            raise EditionStopped(hold, asked=hold.startswith(PAUSED))
         if state != EditionState.SENDING:
             raise EditionStopped(f"the edition is {state}")
         return int(doubts)
@@ -488,26 +514,22 @@ class Ledger:
     def _skip_the_departed(
         self, connection: Connection, people: Sequence[Person], batch: Batch | None
     ) -> frozenset[int]:
-        first_time = batch is None
-        departed = connection.execute(
-            statements.departed(first_time=first_time),
-            {
-                "edition": self._edition_id,
-                "first": people[0].ordinal,
-                "last": people[-1].ordinal,
-                **({} if batch is None else {"member": batch.id}),
-            },
-        ).all()
+        wanted = {"edition": self._edition_id, "first": people[0].ordinal, "last": people[-1].ordinal}
+        if batch is not None:
+            wanted["member"] = batch.id
+        departed = statements.run(
+            connection, statements.departed(first_time=batch is None), wanted
+        ).fetchall()
         by_reason: dict[str, list[int]] = {}
-        for row in departed:
-            by_reason.setdefault(_why_skipped(row.state, row.suppressed), []).append(row.ordinal)
+        for ordinal, state, suppressed in departed:
+            by_reason.setdefault(_why_skipped(state, suppressed), []).append(ordinal)
         for reason, ordinals in by_reason.items():
             connection.execute(
                 update(tables.delivery)
                 .where(_person.edition_id == self._edition_id, _person.ordinal.in_(ordinals))
                 .values(state=DeliveryState.SKIPPED, reason=reason)
             )
-        gone = frozenset(row.ordinal for row in departed)
+        gone = frozenset(ordinal for ordinal, _, _ in departed)
         if batch is not None and len(gone) == len(people):
             self._change(
                 connection,
@@ -522,36 +544,44 @@ class Ledger:
         connection: Connection,
         batch: Batch | None,
         people: Sequence[Person],
-        values: Mapping[str, object],
-    ) -> Row[Any]:
-        values = {**values, "size": len(people), "lease_epoch": self._epoch}
+        values: Mapping[str, Any],
+    ) -> Batch:
+        own = {"size": len(people), "lease_epoch": self._epoch}
         if batch is not None:
-            return self._change(connection, batch, values, was=BatchState.PREPARED, another_try=True)
+            changed = {**values, **own}
+            return _as_batch(
+                self._change(connection, batch, changed, was=BatchState.PREPARED, another_try=True)
+            )
+        first, last, tries = people[0].ordinal, people[-1].ordinal, 1
         new = {
             **values,
-            "tries": 1,
+            **own,
+            "tries": tries,
             "edition_id": self._edition_id,
-            "first": people[0].ordinal,
-            "last": people[-1].ordinal,
+            "first": first,
+            "last": last,
         }
-        return connection.execute(statements.new_batch(tuple(new)), statements.new(new)).one()
+        made = statements.run(connection, statements.new_batch(tuple(new)), statements.new(new))
+        number = made.fetchone()[0]
+        return Batch(
+            id=number, first=first, last=last, size=len(people), tries=tries, deaths=0, reason=None, **values
+        )
 
     def _begin_attempt(
         self,
         connection: Connection,
-        row: Row[Any],
+        batch: Batch,
         people: Sequence[Person],
         now: datetime,
         seq: int,
         *,
         again: bool = False,
     ) -> Intent:
-        batch = _as_batch(row)
         values = {"batch_id": batch.id, "n": batch.tries, "started_at": now}
-        attempt_id = connection.execute(statements.begin_attempt(), statements.new(values)).scalar_one()
+        begun = statements.run(connection, statements.begin_attempt(), statements.new(values))
         return Intent(
             batch=batch,
-            attempt_id=attempt_id,
+            attempt_id=begun.fetchone()[0],
             people=people,
             ledger_seq=seq,
             again=again,
@@ -570,9 +600,17 @@ class Ledger:
         statement = statements.change_batch(tuple(values), mine=mine, another_try=another_try)
         wanted = {"batch": batch.id, "was": was, **({"epoch": self._epoch} if mine else {})}
         row = connection.execute(statement, {**wanted, **statements.new(values)}).one_or_none()
+        if row is None and was is BatchState.UNCERTAIN:
+            raise Settled
         if row is None:
             raise LostLease(f"batch {batch.id} is no longer ours to change ({was}); nothing was written")
         return row
+
+    def _end(self, connection: Connection, batch: Batch, state: BatchState, reason: str | None) -> None:
+        """Close a batch that was handed over and is still ours."""
+        wanted = {"batch": batch.id, "epoch": self._epoch, "new_state": state, "new_reason": reason}
+        if not statements.run(connection, statements.end_batch(), wanted).rowcount:
+            raise LostLease(f"batch {batch.id} is no longer ours to close; nothing was written")
 
     def _move(
         self,
@@ -589,7 +627,7 @@ class Ledger:
         if member is not None:
             wanted["member"] = member
         statement = statements.move(tuple(values), first_time=member is None)
-        return connection.execute(statement, {**wanted, **statements.new(values)}).rowcount
+        return int(statements.run(connection, statement, {**wanted, **statements.new(values)}).rowcount)
 
 
 def counts(engine: Engine, edition_id: int) -> Counts:
@@ -604,11 +642,13 @@ def counts(engine: Engine, edition_id: int) -> Counts:
         sums = [func.sum(case((_person.state == state, 1), else_=0)) for state in DeliveryState]
         row = connection.execute(select(*sums).where(_person.edition_id == edition_id)).one()
         by_state = {state: int(number or 0) for state, number in zip(DeliveryState, row, strict=True)}
-        uncertain = connection.execute(
+        doubts = (
             select(func.count())
             .select_from(tables.delivery)
             .where(_person.edition_id == edition_id, _person.state == DeliveryState.SUBMITTED, doubted)
-        ).scalar_one()
+        )
+        # Most often no batch is in doubt, and nobody need be looked at again.
+        uncertain = connection.execute(doubts).scalar_one() if connection.scalar(in_doubt.limit(1)) else 0
     return Counts(
         frozen=frozen,
         pending=by_state[DeliveryState.PENDING] + by_state[DeliveryState.CLAIMED],

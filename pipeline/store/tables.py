@@ -245,8 +245,8 @@ delivery = Table(
         name="state",
     ),
     sqlite_with_rowid=False,
-    # Rows change state twice in place: leave room on the page, and PostgreSQL need not touch the indexes.
-    postgresql_with={"fillfactor": 70},
+    # Rows change state twice in place: PostgreSQL leaves room on each page (`fillfactor`, in migration 0001)
+    # and need not touch the indexes. To say so here would load its drivers, also for who uses SQLite.
 )
 
 attempt = Table(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from datetime import UTC, tzinfo
 
 import uvicorn
 from starlette.applications import Starlette
@@ -18,14 +19,20 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from emails.edition import Newsletter
+from pipeline.settings import Web
+from pipeline.web.embedding import Embedding
 from pipeline.web.joining import JOIN_SECONDS, Joining
 from pipeline.web.leaving import Leaving
 from pipeline.web.papers import Papers
+from pipeline.web.preferences import Owning, Preferring
 from pipeline.web.shell import Shell
-from pipeline.web.site import Clock, Room, SendConfirmation, Site
+from pipeline.web.site import Clock, Room, SendConfirmation, SendNotice, Site
+from subscribers.limits import Doorkeeper
 from subscribers.links import check_base_url
+from subscribers.own_data import OwnDataPages
 from subscribers.pages import Pages
-from subscribers.ports import SubscriberStore
+from subscribers.ports import JoinCounter, PreferenceStore, SubscriberStore
+from subscribers.preferences import OwnParts, PreferencePages
 from subscribers.tokens import Signer
 
 
@@ -36,19 +43,47 @@ def create_app(
     *,
     clock: Clock,
     send_confirmation: SendConfirmation,
+    send_notice: SendNotice,
+    joins: JoinCounter,
+    preferences: PreferenceStore,
+    zone: tzinfo = UTC,
+    web: Web | None = None,
     every: str = "week",
     join_seconds: float = JOIN_SECONDS,
     more: Callable[[Site], Sequence[Room]] = lambda _site: (),
 ) -> Starlette:
     """The application for `serve` and `demo`.
 
-    `clock` gives the time in UTC; `every` is `schedule.every`; `more` makes further rooms. Raises
-    `subscribers.links.LinkError` when `newsletter.url` cannot carry links.
+    `clock` gives the time in UTC; `joins` counts sign-ups and mailed links; `zone` is the zone in which
+    pages tell days; `web` is the section of schedule.yaml; `every` is `schedule.every`; `more` makes further
+    rooms. Raises `subscribers.links.LinkError` when `newsletter.url` cannot carry links.
     """
     check_base_url(newsletter.url)
-    pages = Pages(store=store, signer=signer, newsletter=newsletter, clock=clock, every=every)
-    site = Site(pages, newsletter, every, send_confirmation)
-    rooms: list[Room] = [Leaving(site), Joining(site, join_seconds), Papers(site), *more(site)]
+    web = web or Web()
+    doorkeeper = Doorkeeper(joins, web.limits, scope_of=signer.network_scope)
+    pages = Pages(
+        store=store, signer=signer, newsletter=newsletter, clock=clock, every=every, doorkeeper=doorkeeper
+    )
+    site = Site(pages, newsletter, every, send_confirmation, clock, joins, web, send_notice=send_notice)
+    joining = Joining(site, join_seconds)
+    own = OwnParts(
+        people=store,
+        store=preferences,
+        counter=joins,
+        signer=signer,
+        newsletter=newsletter,
+        clock=clock,
+        zone=zone,
+    )
+    rooms: list[Room] = [
+        Leaving(site),
+        Preferring(site, PreferencePages(own)),
+        Owning(site, OwnDataPages(own)),
+        joining,
+        Embedding(site, joining),
+        Papers(site),
+        *more(site),
+    ]
     app = Starlette(
         routes=[route for room in rooms for route in room.routes()],
         middleware=[Middleware(Shell, site=site, rooms=rooms)],
@@ -67,6 +102,9 @@ def server_config(app: ASGIApp, *, host: str, port: int) -> uvicorn.Config:
         app,
         host=host,
         port=port,
+        # By itself it takes a faster parser where one is installed, and that one has no bound for headers.
+        http="h11",
+        ws="none",
         access_log=False,
         server_header=False,
         proxy_headers=False,

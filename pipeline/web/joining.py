@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from pipeline.web.reading import body_of, fields_of
 from pipeline.web.site import Site, either
-from subscribers.pages import JoinForm
+from subscribers.pages import JoinForm, Reply
 
 JOIN_SECONDS: Final = 0.4
 """Every sign-up is answered after this time at the earliest, so that the time says nothing about the
@@ -53,22 +53,38 @@ class Joining:
         pages = self.site.pages
         if request.method != "POST":
             return self.site.answer(pages.show_join(request.query_params.get("language", "")))
+        form = self._form(request, fields_of(request, await body_of(request)))
+        return self.site.answer(await self.take_up(form))
+
+    async def take_up(self, form: JoinForm) -> Reply:
+        """What the pages say to a sign-up, when the time has come to say it."""
         earliest = asyncio.get_running_loop().time() + self.seconds
-        form = _join_form(fields_of(request, await body_of(request)))
-        reply = await to_thread.run_sync(pages.join, form, limiter=self.limiter)
+        reply = await to_thread.run_sync(self._take_up, form, limiter=self.limiter)
         await anyio.sleep_until(earliest)
-        return self.site.answer(reply)
+        return reply
+
+    def _take_up(self, form: JoinForm) -> Reply:
+        reply = self.site.pages.join(form)
+        if reply.held is not None:
+            self.site.held_back(reply.held)
+        return reply
+
+    def _form(self, request: Request, fields: Mapping[str, str]) -> JoinForm:
+        """A form without a stamp is not from our own page."""
+        origin = request.headers.get("origin", "")
+        ours = "stamp" in fields
+        return JoinForm(
+            **{name: fields.get(name, "") for name in ("email", "name", "language", "website")},
+            stamp=fields.get("stamp"),
+            source="page" if ours else "form",
+            site=origin if origin in self.site.web.origins else "",
+            network=self.site.network(request),
+        )
 
     async def confirm(self, request: Request) -> Response:
         pages, token = self.site.pages, request.path_params["token"]
         if request.method != "POST":
             return self.site.answer(await to_thread.run_sync(pages.show_confirm, token))
         await body_of(request)
-        return self.site.answer(await to_thread.run_sync(pages.confirm, token))
-
-
-def _join_form(fields: Mapping[str, str]) -> JoinForm:
-    email, name, language, website = (
-        fields.get(field, "") for field in ("email", "name", "language", "website")
-    )
-    return JoinForm(email=email, name=name, language=language, website=website)
+        network = self.site.network(request)
+        return self.site.answer(await to_thread.run_sync(lambda: pages.confirm(token, network=network)))

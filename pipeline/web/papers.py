@@ -1,10 +1,15 @@
-"""What stands still: the privacy page, and the sign that the service is alive."""
+"""What stands still: the privacy page, the description of the pages, and the sign that the service lives."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
 
+import yaml
 from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -15,16 +20,20 @@ from pipeline.web.site import Site, either
 
 @dataclass(frozen=True, slots=True)
 class Papers:
-    """`/privacy` and `/healthz`."""
+    """`/privacy`, `/openapi.json` and `/healthz`."""
 
     site: Site
 
     def routes(self) -> Sequence[Route]:
-        return [*either("/privacy", self.privacy, "GET"), *either("/healthz", self.health, "GET")]
+        return [
+            *either("/privacy", self.privacy, "GET"),
+            *either("/openapi.json", self.openapi, "GET"),
+            *either("/healthz", self.health, "GET"),
+        ]
 
     def place(self, parts: Sequence[str]) -> str | None:
         match parts:
-            case ["privacy" | "healthz"]:
+            case ["privacy" | "healthz" | "openapi.json"]:
                 return f"/{parts[0]}"
         return None
 
@@ -32,6 +41,21 @@ class Papers:
         language = request.query_params.get("language", "")
         return self.site.answer(self.site.pages.show_privacy(language))
 
+    async def openapi(self, _request: Request) -> Response:
+        return Response(_description(), media_type="application/json")
+
     async def health(self, request: Request) -> Response:
         await to_thread.run_sync(self.site.pages.alive)
         return PlainTextResponse("ok\n")
+
+
+def description() -> dict[str, Any]:
+    """Every address that is answered, as OpenAPI 3.1."""
+    text = files("pipeline").joinpath("web", "openapi.yaml").read_text("utf-8")
+    found: dict[str, Any] = yaml.safe_load(text)
+    return found
+
+
+@cache
+def _description() -> bytes:
+    return json.dumps(description(), ensure_ascii=False).encode()

@@ -45,6 +45,7 @@ class Shell:
             log.error("%s %s failed\n%s", scope["method"], place, where(error))
             if not status:
                 await self._site.trouble()(scope, receive, send_on)
+        self._site.tally.answered(place, status)
         log.info("%s %s %d %.0f ms", scope["method"], place, status, 1000 * (time.monotonic() - began))
 
     def _place(self, path: str) -> str:
@@ -54,13 +55,17 @@ class Shell:
         return next((place for place in known if place is not None), "(unknown path)")
 
 
-def _headers(*, https: bool) -> list[tuple[bytes, bytes]]:
-    policy = (
-        f"default-src 'none'; style-src {style_source()}; img-src data:; form-action 'self'; "
+def policy(style: str) -> str:
+    """What a page may load: nothing but the one style sheet in it, named by its hash."""
+    return (
+        f"default-src 'none'; style-src {style}; img-src data:; form-action 'self'; "
         "frame-ancestors 'none'; base-uri 'none'"
     )
+
+
+def _headers(*, https: bool) -> list[tuple[bytes, bytes]]:
     headers = {
-        "content-security-policy": policy,
+        "content-security-policy": policy(style_source()),
         "cache-control": "no-store",
         "referrer-policy": "no-referrer",
         "x-content-type-options": "nosniff",

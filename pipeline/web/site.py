@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from starlette.background import BackgroundTask
@@ -17,14 +18,34 @@ from starlette.routing import Route
 
 from emails.edition import Newsletter
 from emails.pages import render_page
+from pipeline.settings import Web
+from pipeline.web.tally import Tally
+from pipeline.web.visitor import visitor_network
 from subscribers.asking import Ask
+from subscribers.limits import Held, window
+from subscribers.notices import Notice
 from subscribers.pages import Pages, Reply
+from subscribers.ports import JoinCounter
 
 log = logging.getLogger("weekbrief.web")
 
 Clock = Callable[[], datetime]
 SendConfirmation = Callable[[Ask], None]
 """Sends one confirmation message; blocks, and raises when it could not be sent."""
+SendNotice = Callable[[Notice], None]
+"""Sends another letter to one reader, in the same way."""
+
+
+_HELD = {
+    Held.NETWORK: (
+        "sign-ups are being held back: more than %d this hour from one network; visitors see no difference "
+        "and nothing is sent. If all of yours come through one web server, name it in web.proxies"
+    ),
+    Held.OVERALL: (
+        "sign-ups are being held back: more than %d this hour in all; visitors see no difference and nothing "
+        "is sent until the hour is over. If these are readers, raise web.sign_ups_per_hour"
+    ),
+}
 
 
 class Room(Protocol):
@@ -50,6 +71,11 @@ class Site:
     newsletter: Newsletter
     every: str
     send_confirmation: SendConfirmation
+    clock: Clock
+    joins: JoinCounter
+    web: Web = field(default_factory=Web)
+    tally: Tally = field(default_factory=Tally)
+    send_notice: SendNotice = field(kw_only=True)
 
     async def not_taken(self, request: Request, error: Exception) -> Response:
         """Every 4xx: an unknown path looks like an unknown token."""
@@ -61,13 +87,30 @@ class Site:
 
     def answer(self, reply: Reply) -> Response:
         """A page as an answer; what is still to be done for the visitor is done after it went out."""
-        background = BackgroundTask(self.ask, reply.ask) if reply.ask else None
         return HTMLResponse(
             render_page(reply.page, self.newsletter, reply.language, every=self.every, values=reply.values),
             status_code=reply.status,
             headers=None if reply.findable else {"X-Robots-Tag": "noindex, nofollow"},
-            background=background,
+            background=self.afterwards(reply),
         )
+
+    def afterwards(self, reply: Reply) -> BackgroundTask | None:
+        """What is still to be done once the answer is out."""
+        if reply.notice is not None:
+            return BackgroundTask(partial(self.tell, reply.notice))
+        return BackgroundTask(partial(self.ask, reply.ask)) if reply.ask else None
+
+    def network(self, request: Request) -> str:
+        """The visitor's network; empty when nobody knows."""
+        return visitor_network(request, self.web.proxies)
+
+    def held_back(self, why: Held) -> None:
+        """Count a sign-up that was held back; tell the operator once an hour, whichever process it was."""
+        self.tally.held_back(why)
+        since = window(self.clock())
+        if self.joins.count(f"told:{why}", since=since, most=1):
+            limits = self.web.limits
+            log.warning(_HELD[why], limits.per_network if why is Held.NETWORK else limits.overall)
 
     def trouble(self) -> Response:
         """The page that says sorry; an empty one if the pages themselves are what broke."""
@@ -87,6 +130,14 @@ class Site:
                 ask.subscriber.id,
                 where(error),
             )
+
+    def tell(self, notice: Notice) -> None:
+        """As `ask`, with a letter that follows from what a reader did."""
+        try:
+            self.send_notice(notice)
+        except Exception as error:
+            kind = type(notice).__name__
+            log.error("the %s to subscriber %d was not sent\n%s", kind, notice.subscriber.id, where(error))
 
 
 def where(error: BaseException) -> str:

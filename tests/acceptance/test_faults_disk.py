@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -137,7 +137,10 @@ def test_the_command_says_that_the_disk_is_full_and_goes_on_when_there_is_room(o
     assert "@example.org" not in done.stderr
     calls = len(on_disk.provider.truth.requests())
     assert calls <= 1, "nothing more was claimed"
-    assert done.stderr.count("recipients 1 to 5 (accepted) could not be stored") >= calls
+    said = "recipients 1 to 5 (accepted) could not be stored" in done.stderr
+    with closing(sqlite3.connect(database(on_disk))) as ledger:
+        (stored,) = ledger.execute("SELECT count(*) FROM delivery WHERE state = 'accepted'").fetchone()
+    assert said or stored == 5 * calls, "an answer is stored, or it is said that it is not"
     assert on_disk.ask("run", "--now", NOW)["outcome"] == "sent"
     assert on_disk.once_each(PEOPLE)
 
@@ -282,6 +285,24 @@ def test_a_database_that_does_not_sync_is_refused(tmp_path: Path, monkeypatch: p
         engine.open_engine(f"sqlite:///{tmp_path / 'weak.db'}")
 
 
+def test_a_damaged_database_is_said_in_plain_words_and_nothing_is_sent(on_disk: Faulty) -> None:
+    file = Path(make_url(on_disk.storage).database or "")
+    on_disk.run()
+    sent = on_disk.copies()
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    damaged = bytearray(file.read_bytes())
+    damaged[4096:] = b"\xff" * (len(damaged) - 4096)
+    file.write_bytes(damaged)
+    for words in (("run", "--now", NOW), ("status",)):
+        done = on_disk.weekbrief(*words)
+        assert done.returncode == 3
+        assert "storage: the database is damaged" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert file.read_bytes() == damaged
+    assert on_disk.copies() == sent
+
+
 @pytest.mark.fault(22)
 def test_a_server_that_does_not_sync_is_refused(
     postgres_storage: str, monkeypatch: pytest.MonkeyPatch
@@ -307,21 +328,28 @@ def test_a_weaker_default_of_the_server_is_overruled(on_server: Faulty) -> None:
 
 @pytest.mark.fault(26)
 def test_every_writer_begins_immediately(on_disk: Faulty) -> None:
-    """All transactions of a whole week, as SQLite gets them: who writes has begun IMMEDIATE."""
+    """All transactions of a whole week, as SQLite itself gets them: who writes has begun IMMEDIATE."""
     begun: dict[int, str] = {}
+    written: list[str] = []
     wrong: list[str] = []
 
-    def seen(_c: Any, cursor: Any, statement: str, *_: object) -> None:
+    def watch(connection: Any, *_: object) -> None:
+        connection.set_trace_callback(lambda statement: seen(id(connection), statement))
+
+    def seen(connection: int, statement: str) -> None:
         word = statement.split(maxsplit=1)[0].upper()
         if word == "BEGIN":
-            begun[id(cursor.connection)] = statement
-        elif word in ("INSERT", "UPDATE", "DELETE") and "IMMEDIATE" not in begun[id(cursor.connection)]:
-            wrong.append(statement)
+            begun[connection] = statement
+        elif word in ("INSERT", "UPDATE", "DELETE"):
+            written.append(statement)
+            if "IMMEDIATE" not in begun[connection]:
+                wrong.append(statement)
 
     with on_disk.week() as week:
-        event.listen(week.store.engine, "before_cursor_execute", seen)
+        event.listen(week.store.engine, "checkout", watch)
         assert run_due(week, stop=Event()).counts == EVERYONE
     assert wrong == []
+    assert any(statement.startswith("UPDATE delivery") for statement in written)
     assert set(begun.values()) <= {"BEGIN", "BEGIN IMMEDIATE"}
 
 

@@ -237,7 +237,7 @@ def test_an_audit_names_what_became_of_each(letter: Faulty) -> None:
     letter.provider.play({"bad_addresses": [bad]})
     assert letter.ask(*RUN, code=4)["counts"]["refused"] == 1
     lines = letter.ask("audit", WEEK)
-    assert set(lines[0]) == {"address", "state", "reason", "batch", "provider_id", "attempts"}
+    assert set(lines[0]) == {"address", "state", "reason", "batch", "provider_id", "attempts", "reports"}
     assert set(lines[0]["attempts"][0]) == {"n", "started", "ended", "kind", "http_status", "error"}
     ids = {each.address: each.provider_id for each in letter.provider.truth.messages()}
     assert {line["address"]: line["provider_id"] for line in lines if line["state"] == "accepted"} == ids

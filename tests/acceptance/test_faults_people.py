@@ -10,7 +10,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from emails.delivery import AnswerClass
 from pipeline.report import Outcome
@@ -167,23 +167,53 @@ def test_who_signs_up_or_confirms_in_mid_edition_is_not_in_it(letter: Faulty) ->
 
 
 @pytest.mark.fault(84)
-@pytest.mark.parametrize("who", [2, 20], ids=["already sent to", "still waiting"])
-def test_a_changed_address_is_used_from_the_next_edition_on(letter: Faulty, who: int) -> None:
-    old, new = f"reader{who}@example.org", "verhuisd@example.org"
+@pytest.mark.parametrize("place", [2, 20], ids=["already sent to", "still waiting"])
+def test_a_changed_address_is_used_from_the_next_edition_on(letter: Faulty, place: int) -> None:
+    old, new = f"reader{place}@example.org", "verhuisd@example.org"
 
     def move() -> None:
-        with letter.store() as store, store.engine.begin() as connection:
-            connection.execute(
-                update(tables.subscriber)
-                .where(tables.subscriber.c.address_key == old)
-                .values(address=new, address_key=new)
-            )
+        who = number(letter, old)
+        with letter.store() as store:
+            now = letter.clock.now()
+            change = store.preferences.ask_move(who, normalise(new), at=now)
+            assert change is not None
+            assert store.preferences.move(change.id, at=now, wording="Ja", page="")
 
     assert letter.run(**at_answer(1, move)).counts == Counts(frozen=PEOPLE, accepted=PEOPLE)
     assert letter.copies()[old] == 1
     assert new not in letter.copies()
     assert next_week(letter) == Counts(frozen=PEOPLE, accepted=PEOPLE)
     assert letter.copies()[old] == letter.copies()[new] == 1
+
+
+@pytest.mark.fault(84)
+def test_who_moves_to_an_address_that_is_subscribed_gets_one_copy_from_then_on(letter: Faulty) -> None:
+    """Both are in this edition; the one who still waits as the old address is left out at once."""
+    old, new = "reader20@example.org", "reader2@example.org"
+
+    def move() -> None:
+        who = number(letter, old)
+        with letter.store() as store:
+            now = letter.clock.now()
+            change = store.preferences.ask_move(who, normalise(new), at=now)
+            assert change is not None
+            assert store.preferences.move(change.id, at=now, wording="Ja", page="")
+
+    report = letter.run(**at_answer(1, move))
+    assert report.counts == Counts(frozen=PEOPLE, accepted=PEOPLE - 1, skipped=1)
+    assert old not in letter.copies()
+    assert letter.copies()[new] == 1
+    assert next_week(letter).frozen == PEOPLE - 1
+    assert old not in letter.copies()
+    assert letter.copies()[new] == 2
+
+
+@pytest.mark.standard("U-06")
+@pytest.mark.fault(80)
+def test_who_leaves_while_the_edition_is_being_sent_is_not_mailed(letter: Faulty) -> None:
+    report = letter.run(**at_answer(1, lambda: leave(letter, "reader20@example.org")))
+    assert report.counts == Counts(frozen=PEOPLE, accepted=PEOPLE - 1, skipped=1)
+    assert "reader20@example.org" not in letter.copies()
 
 
 def erase(letter: Faulty, address: str) -> str:

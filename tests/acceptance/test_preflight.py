@@ -49,6 +49,32 @@ def test_a_week_that_is_none_is_named(tmp_path: Path) -> None:
         assert "go together" in done.stderr
 
 
+def test_a_letter_with_an_error_does_not_go_by_itself(tmp_path: Path) -> None:
+    """Here the operator's own footer has a pixel in it. A word that looks like a sample is let pass."""
+    post = POST.replace("Je zet de tas", "Lorem ipsum. Je zet de tas")
+    with newsletter(tmp_path, post=post) as folder:
+        own = folder.path / "design" / "partials" / "footer.html"
+        own.parent.mkdir(parents=True)
+        pixel = '<img src="https://mail.example.org/p.gif" width="1" height="1" alt="">'
+        own.write_text(f'<a href="{{{{ unsubscribe_url }}}}">uit</a>{pixel}', "utf-8")
+        schedule = folder.path / "schedule.yaml"
+        schedule.write_text(
+            schedule.read_text("utf-8").replace("  name: Stille", "  design: ./design\n  name: Stille")
+        )
+        folder.subscribe(2)
+        held = folder.run()
+        assert (held["outcome"], held["counts"]["frozen"]) == ("held", 0)
+        assert "not fit to go by itself: tracking-pixel: " in str(held["notes"])
+        checked = json.loads(folder.weekbrief("check", "2026-W48", "--json", **BARE).stdout)
+        errors = {found["id"] for found in checked["findings"] if found["severity"] == "error"}
+        assert errors >= {"tracking-pixel", "sample-text"}
+        for found in errors:
+            folder.weekbrief("check", "2026-W48", "--waive", found, "--reason", "a test", **BARE)
+        assert folder.weekbrief("approve", "2026-W48", "--by", "Marijke", **BARE).returncode == 0
+        sent = folder.run()
+        assert (sent["outcome"], sent["counts"]["accepted"]) == ("sent", 2)
+
+
 @pytest.mark.standard("G-06")
 def test_an_error_stops_an_approval_until_it_is_waived_with_a_reason(tmp_path: Path) -> None:
     folder = letter(tmp_path, post=POST.replace("Je zet de tas", "Lorem ipsum. Je zet de tas"))

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from emails.pages import consent_wording
+from emails.pages import confirm_wording, consent_wording
 from subscribers.links import LinkError, check_base_url
 from subscribers.suppression import SuppressionReason
 from subscribers.tokens import Signer
@@ -51,7 +51,7 @@ def web() -> Iterator[httpx.Client]:
 
 
 def join(web: httpx.Client, site: Site, email: str, **more: str) -> httpx.Response:
-    return web.post(f"{site.base}/join", data={"email": email, "name": "", **more})
+    return web.post(f"{site.base}/join", data={"email": email, "name": "", "stamp": site.stamp(), **more})
 
 
 # What the links of a letter do, and what opening them does not
@@ -345,7 +345,7 @@ def test_joining_asks_first_and_only_the_button_behind_the_link_makes_someone_ac
     wording = consent_wording(site.newsletter, "nl", "week")
     assert site.consents(asked.subscriber.id) == [
         ("requested", wording, "page", "http://localhost/join"),
-        ("confirmed", "", "page", ""),
+        ("confirmed", confirm_wording(site.newsletter, "nl", "week"), "page", "http://localhost/c/"),
     ]
     assert wording in web.get(f"{site.base}/join").text, "the evidence is what was shown"
 
@@ -664,6 +664,7 @@ def test_no_token_and_no_address_reaches_a_log_not_even_when_something_breaks(
     assert "Er ging iets mis bij ons" in broken.text
     assert broken.headers["cache-control"] == "no-store"
     _wait_for_log(caplog, "confirmation message to subscriber")
+    _wait_for_log(caplog, "POST /u/… 500")
     written = caplog.text + "".join(capfd.readouterr())
     assert "POST /u/… 500" in written
     assert "OSError" in written

@@ -82,15 +82,28 @@ def test_axe_finds_nothing_and_nothing_runs_off(page: Page, design: str, scheme:
         page.set_content(one.html, wait_until="domcontentloaded")
         page.evaluate(source)
         found = cast("dict[str, Any]", page.evaluate(AXE))
-        for outcome in ("violations", "incomplete"):
-            told = [(rule["id"], [node["html"][:120] for node in rule["nodes"]]) for rule in found[outcome]]
-            assert told == [], one.path
+        assert _told(found["violations"]) == [], one.path
+        assert _told(found["incomplete"]) == [], one.path
         assert len(found["passes"]) > 10
         for width in (700, 320):
             page.set_viewport_size({"width": width, "height": 800})
             assert page.evaluate(OVERFLOW) <= 0, f"{one.path} at {width}"
         looked += 1
     assert looked >= 6
+
+
+def _told(rules: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """What axe found, but for one doubt of its own: a heading whose first line is exactly as wide as its box
+    looks to it as if something stood before it. (`pipeline.check` computes every contrast by itself.)"""
+    return [
+        (rule["id"], node["html"][:120])
+        for rule in rules
+        for node in rule["nodes"]
+        if not any(
+            isinstance(reason["data"], dict) and reason["data"].get("messageKey") == "elmPartiallyObscured"
+            for reason in node["any"]
+        )
+    ]
 
 
 @pytest.mark.browser

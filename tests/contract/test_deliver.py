@@ -304,9 +304,9 @@ def test_not_sent_on_a_second_try_does_not_end_the_doubt(store: Store) -> None:
 @pytest.mark.fault(117)
 def test_a_hold_stops_the_next_claim(store: Store) -> None:
     at = desk(store, concurrency=1)
-    at.esp._script = lambda n, _r: store.editions.hold(at.edition, reason="paused") if n == 2 else None
+    at.esp._script = lambda n, _r: store.editions.hold(at.edition, reason="paused by Bo") if n == 2 else None
     sending = at.run()
-    assert (sending.stopped, sending.why) == (StopReason.ASKED, "paused")
+    assert (sending.stopped, sending.why) == (StopReason.ASKED, "paused by Bo")
     assert at.counts() == Counts(frozen=25, accepted=15, pending=10)
 
 

@@ -51,10 +51,10 @@ AWKWARD = Letter(
     html="<html><head><style>p{margin:0}@media print{p{margin:1px}}</style></head><body>"
     '<p>Eén "vraag" \\ \\" \u2028 🍂 {{params.x}} {% if x %}ja{% endif %} %recipient.unsub% [[var:x]] '
     "{{{ pm:unsubscribe }}} {{unsubscribe}} *|X|* $x ${x} %%x%% &lt;b&gt; &amp;amp; 'x' {0} %s</p>"
-    f'<a href="{UNSUBSCRIBE_URL}">uit</a></body></html>',
+    f'<a href="{UNSUBSCRIBE_URL}">uit</a><a href="{UNSUBSCRIBE_URL}/preferences">minder</a></body></html>',
     text='Eén "vraag"\n\t\\ \\" \u2028 🍂 {{params.x}} {% if x %}ja{% endif %} %recipient.unsub% [[var:x]]\n'
     "{{{ pm:unsubscribe }}} {{unsubscribe}} *|X|* $x ${x} %%x%% <b> &amp; 'x' {0} %s\n.\n"
-    f"Afmelden: {UNSUBSCRIBE_URL}\n",
+    f"Afmelden: {UNSUBSCRIBE_URL}\nVoorkeuren:\n{UNSUBSCRIBE_URL}/preferences\n",
     language="nl",
 )
 

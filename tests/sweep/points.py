@@ -69,6 +69,14 @@ SWEPT: Mapping[str, Reach] = {
 }
 """The sweep's own list. A test holds it to the code."""
 
+BESIDE: Mapping[str, str] = {
+    "call stored": "test_faults_events",
+    "before reports commit": "test_faults_events",
+    "import chunk written": "test_lists_commands",
+    "import chunk committed": "test_lists_commands",
+}
+"""Places that no sender comes by, and the acceptance test that dies there."""
+
 
 def in_code() -> set[str]:
     """The names of all crash points. Raises ValueError for one whose name is not written out."""

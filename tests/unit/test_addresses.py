@@ -131,6 +131,8 @@ def test_what_is_no_address_is_refused_with_the_reason(text: str, said: str) -> 
         "lena@voor\x85beeld.example",
         "lena\u2028@voorbeeld.example",
         "lena\ud800@voorbeeld.example",
+        "=?utf-8?q?=0a?=@voorbeeld.example",
+        "lena=?utf-8?b?Cg==?=@voorbeeld.example",
     ],
 )
 def test_an_address_with_a_line_break_or_control_character_is_refused(text: str) -> None:
@@ -167,6 +169,7 @@ def test_any_name_becomes_one_short_printable_line(name: str) -> None:
     assert len(kept) <= MAX_NAME
     assert not any(unicodedata.category(c) in {"Cc", "Zl", "Zp", "Cs"} for c in kept)
     assert kept == kept.strip()
+    assert "=?" not in kept
     assert clean_name(kept) == kept
     kept.encode("utf-8")
 
@@ -184,7 +187,7 @@ def test_any_name_becomes_one_short_printable_line(name: str) -> None:
         ("Le\u200bna\ufeff", "Lena"),
         ("Lena\0Vries", "Lena Vries"),
         ("Lena\r\nBcc: all@voorbeeld.example", "Lena Bcc: all@voorbeeld.example"),
-        ("=?UTF-8?Q?=0A?=Bcc:", "=?UTF-8?Q?=0A?=Bcc:"),
+        ("=?UTF-8?Q?=0A?=Bcc:", "= ?UTF-8?Q?=0A?=Bcc:"),
         ("x" * 320, "x" * 60),
         ("x" * 59 + "e\u0301", "x" * 59 + "é"),
         ("x" * 59 + "q\u0301", "x" * 59),

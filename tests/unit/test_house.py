@@ -15,8 +15,19 @@ BELOW = {"emails": {"subscribers", "pipeline"}, "subscribers": {"pipeline"}, "pi
 HOMES = {
     "premailer": {"emails/render.py"},
     "apscheduler": {"pipeline/timer.py"},
-    "httpx": {"emails/esp/http.py", "pipeline/condense/chooser.py", "pipeline/sources/page.py"},
-    "jinja2": {"emails/render.py", "emails/pages.py", "emails/sandbox/inbox.py", "pipeline/desk.py"},
+    "httpx": {
+        "emails/esp/http.py",
+        "pipeline/check/online.py",
+        "pipeline/condense/chooser.py",
+        "pipeline/sources/page.py",
+    },
+    "jinja2": {
+        "emails/pages.py",
+        "emails/render.py",
+        "emails/sandbox/inbox.py",
+        "emails/templating.py",
+        "pipeline/desk.py",
+    },
     "alembic": {"pipeline/store/schema.py", "pipeline/store/migrations/"},
 }
 

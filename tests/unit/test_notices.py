@@ -15,7 +15,7 @@ from pipeline.notices import NotAnswered, Notices
 from pipeline.report import Outcome, Report
 from pipeline.store.ledger import Counts
 from subscribers.subscriber import Subscriber, SubscriberState
-from tests.letters import CONFIRM, DAY, EXAMPLE, NEWSLETTER, NOTICES, QUESTION, UNSUBSCRIBE, content
+from tests.letters import CONFIRM, DAY, EXAMPLE, NEWSLETTER, NOTICES, QUESTION, UNSUBSCRIBE
 
 ANNA = Subscriber(
     id=7,
@@ -96,9 +96,9 @@ def test_each_goes_to_the_right_person_once_per_cause() -> None:
     provider = Provider()
     sender = notices(provider)
     sender.welcome(ANNA, first=DAY, unsubscribe_url=UNSUBSCRIBE)
-    sender.goodbye(ANNA)
+    sender.data_link(ANNA, CONFIRM, request="1")
     sender.address_change(ANNA, "nieuw@lezer.example", CONFIRM, request="3")
-    sender.draft_ready(content(), remarks=("length: long",))
+    sender.draft_ready(DAY, title="De tas", question=QUESTION, example=EXAMPLE, remarks=("length: long",))
     sender.draft_held(DAY, ("the key is wrong",))
     counts = Counts(frozen=3, accepted=3)
     sender.run_report(Report(outcome=Outcome.SENT, edition="2026-11-29", question=QUESTION, counts=counts))
@@ -114,6 +114,12 @@ def test_each_goes_to_the_right_person_once_per_cause() -> None:
     assert words("nl").say("report.sent", day="29 november 2026") in provider.sent[-1][0].letter.text
 
 
+def test_a_reader_whose_language_has_no_words_is_written_to_in_the_newsletters() -> None:
+    provider = Provider()
+    notices(provider).data_link(replace(ANNA, language="fi"), CONFIRM, request="1")
+    assert [mailing.letter.language for mailing, _ in provider.sent] == ["nl"]
+
+
 def test_a_provider_that_says_no_is_told() -> None:
     with pytest.raises(NotAnswered, match="closed"):
-        notices(Provider(AnswerClass.NOT_SENT)).goodbye(ANNA)
+        notices(Provider(AnswerClass.NOT_SENT)).data_link(ANNA, CONFIRM, request="1")

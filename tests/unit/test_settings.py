@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from emails.edition import Mailbox
 from pipeline.due import Day, Every
-from pipeline.settings import Approval, Doubt, Pick, Provider, Settings, SettingsError, load_settings
+from pipeline.settings import Approval, Doubt, Pick, Provider, Settings, SettingsError, Web, load_settings
 from pipeline.settings_shape import SECTIONS, File
 
 ROOT = Path(__file__).parents[2]
@@ -580,7 +580,8 @@ def test_the_manual_explains_every_key_and_no_other():
         explained[title] = [line.split("`")[1] for line in part.splitlines() if line.startswith("| `")]
     for section, model in SECTIONS.items():
         assert sorted(explained[section]) == sorted(model.model_fields)
-    assert sorted(explained["pick"] + explained["storage"]) == sorted(set(File.model_fields) - set(SECTIONS))
+    single = [key for title in ("pick", "reports", "storage") for key in explained[title]]
+    assert sorted(single) == sorted(set(File.model_fields) - set(SECTIONS))
 
 
 def test_the_letter_s_own_look(load: Load):
@@ -620,3 +621,42 @@ def test_the_letter_s_own_look(load: Load):
 def test_a_look_that_would_not_work_is_refused(complaints, line: str, said: str):
     (complaint,) = complaints(changed("name", f"name: Weekbrief\n  {line}"))
     assert said in complaint
+
+
+def test_the_public_pages_trust_this_machine_alone_unless_told_otherwise(load: Load):
+    assert load(LEAST).web == Web()
+    told = "web:\n  proxies: [10.1.2.3/8, '2001:db8::/32', 192.0.2.7]\n"
+    told += "  origins: [https://Blog.example.org/, 'https://bücher.example:443', http://localhost:3000]\n"
+    web = load(WHOLE + told + "  sign_ups_per_hour: 50\n  sign_ups_per_network: 5\n  metrics: true\n").web
+    assert [str(network) for network in web.proxies] == ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7/32"]
+    assert web.origins == (
+        "https://blog.example.org",
+        "https://xn--bcher-kva.example",
+        "http://localhost:3000",
+    )
+    assert (web.limits.overall, web.limits.per_network, web.metrics) == (50, 5, True)
+    assert load(WHOLE + "web: {proxies: []}\n").web.proxies == ()
+
+
+@pytest.mark.parametrize(
+    ("lines", "number", "said"),
+    [
+        ("proxies: [10.0.0.0/8, proxy.example]", 27, "web.proxies[1]: 'proxy.example' is not the address"),
+        ("proxies: [0.0.0.0/0]", 27, "web.proxies[0]: '0.0.0.0/0' is everyone"),
+        ("proxies: ['::/0']", 27, "web.proxies[0]: '::/0' is everyone"),
+        ("proxies: 127.0.0.1", 27, "web.proxies: must be a list: write for example: proxies: [127.0.0.1]"),
+        ("origins:\n    - https://a.example\n    - https://b.example/blog", 29, "web.origins[1]: "),
+        ("origins: [http://blog.example]", 27, "web.origins[0]: 'http://blog.example' must begin with https"),
+        ("origins: ['*']", 27, "web.origins[0]: '*' is not a web address"),
+        ("origins: https://blog.example", 27, "web.origins: must be a list: write for example: origins: ["),
+        ("sign_ups_per_hour: 0", 27, "web.sign_ups_per_hour: 0 is not between 1 and"),
+        ("metrics: 1", 27, "web.metrics: 1 is neither true nor false"),
+        ("metrics: yes", 27, "web.metrics: 'yes' is neither true nor false"),
+        ("proxy: [127.0.0.1]", 27, "web.proxy: is not a key here, did you mean 'proxies'?"),
+    ],
+)
+def test_a_mistake_about_the_public_pages_is_named_with_its_line(
+    complaints, lines: str, number: int, said: str
+):
+    (complaint,) = complaints(f"{WHOLE}web:\n  {lines}\n")
+    assert complaint.startswith(f"schedule.yaml:{number}: {said}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import string
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import subscribers.tokens
-from subscribers.tokens import MAX_TOKEN, Confirmation, SecretError, Signer
+from subscribers.tokens import MAX_TOKEN, Confirmation, Personal, SecretError, Signer
 
 SECRET = b"sixteen bytes or more of secret"
 URL_SAFE = set(string.ascii_letters + string.digits + "-_")
@@ -53,6 +54,50 @@ def test_links_made_years_ago_still_read_the_same() -> None:
     assert old.unsubscribe_token(1) == "Clsdih41Abs-4gRmIFrClskF1"
     assert old.unsubscribe_token(1_000_000) == "XEIauJ1-OIR-KuFpwo2CNZ93f4240"
     assert old.confirm_token(7, 2) == "ODeP4-Cse-IBxBoZo0gA6s4Z7-2"
+
+
+@given(numbers, st.integers(1, 253_402_300_799))
+def test_a_personal_link_is_read_back_with_the_second_it_was_made_in(number: int, seconds: int) -> None:
+    made_at = datetime.fromtimestamp(seconds, UTC)
+    token = signer.personal_token(number, made_at)
+    assert set(token) <= URL_SAFE
+    assert signer.read_personal(token) == Personal(subscriber_id=number, made_at=made_at)
+
+
+@given(numbers)
+def test_the_link_of_a_change_is_read_back(number: int) -> None:
+    assert signer.read_move(signer.move_token(number)) == number
+
+
+def test_what_is_kept_of_an_erased_address_needs_the_secret_and_survives_a_new_one() -> None:
+    old, new = Signer(SECRET, scope="one"), Signer(b"y" * 32, scope="one", former=[SECRET])
+    kept = old.shadow("lena@example.org")
+    assert len(kept) == 40
+    assert "lena" not in kept
+    assert kept not in {new.shadow("lena@example.org"), old.shadow("bo@example.org")}
+    assert kept in new.shadows("lena@example.org")
+    assert kept not in Signer(SECRET, scope="two").shadows("lena@example.org")
+
+
+@pytest.mark.fault(129)
+def test_links_of_a_day_open_nothing_else_and_nothing_else_opens_them() -> None:
+    at = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+    tokens = {
+        "unsubscribe": signer.unsubscribe_token(5),
+        "confirm": signer.confirm_token(5, int(at.timestamp())),
+        "personal": signer.personal_token(5, at),
+        "move": signer.move_token(5),
+    }
+    readers = {
+        "unsubscribe": signer.read_unsubscribe,
+        "confirm": signer.read_confirm,
+        "personal": signer.read_personal,
+        "move": signer.read_move,
+    }
+    for kind, token in tokens.items():
+        assert [name for name, read in readers.items() if read(token) is not None] == [kind]
+    for damaged in ("", "x", tokens["personal"] + "0", tokens["personal"][:-1], "é" * 30, "x" * 99):
+        assert signer.read_personal(damaged) is signer.read_move(damaged) is None
 
 
 @pytest.mark.fault(129)
@@ -146,3 +191,29 @@ def test_codes_are_compared_in_constant_time_only() -> None:
         node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and hasattr(node.func, "attr")
     ]
     assert "compare_digest" in calls
+
+
+@pytest.mark.fault(126)
+@pytest.mark.fault(129)
+def test_the_stamp_of_a_form_says_when_it_was_opened_and_opens_nothing() -> None:
+    opened = datetime(2026, 11, 24, 9, 0, 7, tzinfo=UTC)
+    signer = Signer(b"x" * 32, scope="one")
+    stamp = signer.stamp(opened)
+    assert signer.read_stamp(stamp) == opened
+    assert signer.read_stamp(signer.stamp(opened + timedelta(microseconds=999_999))) == opened
+    assert Signer(b"y" * 32, scope="one", former=[b"x" * 32]).read_stamp(stamp) == opened
+    for stranger in (Signer(b"x" * 32, scope="two"), Signer(b"y" * 32, scope="one")):
+        assert stranger.read_stamp(stamp) is None
+    for read in (signer.read_unsubscribe, signer.read_confirm, signer.read_personal, signer.read_move):
+        assert read(stamp) is None
+    number = int(stamp[24:], 16)
+    for other in (
+        signer.unsubscribe_token(number),
+        signer.move_token(number),
+        stamp[:-1] + "0",
+        "",
+        "x",
+        "é",
+    ):
+        assert signer.read_stamp(other) is None
+    assert signer.read_stamp("A" * 24 + "f" * 16) is None, "a moment beyond every calendar"

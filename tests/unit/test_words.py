@@ -24,14 +24,14 @@ LETTERS = ("partials", "designs", "weekly", "notice")
 KEYS_MADE_OF_PARTS = {
     *(f"confirm.{every}" for every in ("every_week", "every_two_weeks", "every_month")),
     *(f"report.{verdict}" for verdict in ("sent", "partial", "nothing")),
-    *(f"{kind}.subject{short}" for kind in ("confirm", "welcome", "goodbye") for short in ("", "_short")),
+    *(f"{kind}.subject{short}" for kind in ("confirm", "welcome") for short in ("", "_short")),
 }
 
 
 def asked_for() -> set[str]:
     """Every key that a template or a module says, read from their sources."""
     said = re.compile(r"\b(?:say|count|raw|raw_count)\(\s*[\"']([a-z_]+\.[a-z_]+)[\"']")
-    kinds = "letter|preheader|footer|confirm|welcome|goodbye|change|draft|held|report"
+    kinds = "letter|preheader|footer|confirm|welcome|data|change|draft|held|report"
     named = re.compile(rf"[\"']((?:{kinds})\.[a-z_]+)[\"']")
     sources = [
         *(path for folder in LETTERS for path in (ROOT / "emails/templates" / folder).rglob("*.*")),

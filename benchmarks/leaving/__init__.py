@@ -1,0 +1,1 @@
+"""One-click unsubscribes under load, while an edition is being sent from the same database."""

@@ -1,0 +1,207 @@
+"""Reading what providers reported, and acting on it. Taking it in is another matter (`pipeline.web.hooks`): a
+burst of calls is stored as fast as it comes, and read at a pace that leaves the database to the sender.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from emails.events import Call, Event, Malformed, reporter
+from pipeline.store import Store
+from pipeline.store.engine import StorageTrouble
+from pipeline.store.events import Report, Taken
+from pipeline.store.incoming import MAX_TRIES, Raw
+from subscribers.reports import brake, left
+
+log = logging.getLogger("weekbrief.events")
+
+CALLS = 200
+"""Calls read at a time."""
+REPORTS = 250
+"""Reports acted on in one transaction: on SQLite the sender waits while it lasts."""
+BETWEEN_LOOKS = 30.0
+"""Seconds between two looks when nobody rings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """An edition that the brake stopped."""
+
+    day: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digest:
+    """What came of reading all calls that waited."""
+
+    taken: Taken = field(default_factory=Taken)
+    calls: int = 0
+    unreadable: int = 0
+    held: tuple[Held, ...] = ()
+
+    def __add__(self, other: Digest) -> Digest:
+        return Digest(
+            taken=self.taken + other.taken,
+            calls=self.calls + other.calls,
+            unreadable=self.unreadable + other.unreadable,
+            held=(*self.held, *other.held),
+        )
+
+
+def digest(store: Store, *, stop: threading.Event | None = None) -> Digest:
+    """Read every call that waits. Safe to repeat, and beside another that does the same.
+
+    A call that cannot be read stays and is tried at the next look, three times in all.
+    """
+    stopping = stop or threading.Event()
+    total, after = Digest(), 0
+    while not stopping.is_set():
+        calls = store.incoming.waiting(limit=CALLS, after=after)
+        if not calls:
+            break
+        after = calls[-1].id
+        began = time.monotonic()
+        total += _read_calls(store, calls)
+        # As long as it took, others have their turn: a busy writer would keep SQLite to itself.
+        stopping.wait(min(time.monotonic() - began, 1.0))
+    return total
+
+
+def act(store: Store, reports: Sequence[Report], *, done: Sequence[int] = ()) -> Digest:
+    """Act on reports, some hundred to a transaction; the calls `done` are forgotten with the last."""
+    _leave(store, reports)
+    taken = Taken()
+    for start in range(0, len(reports), REPORTS):
+        some = reports[start : start + REPORTS]
+        last = start + REPORTS >= len(reports)
+        taken += store.events.take(some, done=done if last else ())
+    if not reports and done:
+        store.incoming.done(done)
+    held = tuple(found for edition_id in taken.struck if (found := _brake(store, edition_id)))
+    return Digest(taken=taken, held=held)
+
+
+@contextmanager
+def reading(store: Store, *, bell: threading.Event, every: float = BETWEEN_LOOKS) -> Iterator[None]:
+    """Read calls in a thread of its own for the block: when `bell` rings, and every so many seconds."""
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            bell.wait(every)
+            bell.clear()
+            _look(store, stop)
+
+    thread = threading.Thread(target=work, name="reports", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        bell.set()
+        thread.join()
+
+
+def _look(store: Store, stop: threading.Event) -> None:
+    try:
+        digest(store, stop=stop)
+    except StorageTrouble as trouble:
+        log.warning("reports wait: %s", trouble)
+    except Exception:
+        log.exception("reports could not be read; the next look comes in half a minute")
+
+
+# Reading
+
+
+def _read_calls(store: Store, calls: Sequence[Raw]) -> Digest:
+    reports, done, unreadable = [], [], 0
+    for call in calls:
+        try:
+            reports += _reports(call)
+            done.append(call.id)
+        except Exception as error:
+            unreadable += 1
+            _set_aside(store, call, error)
+    read = Digest(calls=len(done), unreadable=unreadable)
+    try:
+        return read + act(store, reports, done=done)
+    except SQLAlchemyError as error:
+        if len(calls) == 1:
+            _set_aside(store, calls[0], error)
+            return Digest(unreadable=1)
+        # One of them holds something that the database does not take: each by itself.
+        alone = [_read_calls(store, [call]) for call in calls if call.id in done]
+        return sum(alone, Digest(unreadable=unreadable))
+
+
+def _reports(call: Raw) -> list[Report]:
+    """What a call reports. Raises `Malformed`."""
+    of = reporter(call.provider)
+    if of is None:
+        raise Malformed("reports of this provider are not understood")
+    as_it_came = Call(body=call.body, headers=call.headers)
+    if call.provider == "ses":
+        _confirm(as_it_came)
+    return [_report(event, call, signed=of.SIGNED) for event in of.read(as_it_came)]
+
+
+def _report(event: Event, call: Raw, *, signed: bool) -> Report:
+    return Report(event=event, received_at=call.received_at, signed=signed)
+
+
+def _confirm(call: Call) -> None:
+    """Confirm that the topic may report here, if that is what the call asks. It was signed for the operator's
+    own topic, and the address is Amazon's. Raises `Forged` when Amazon does not answer."""
+    from emails.events import ses  # with all that SES needs: only for who uses it
+
+    if url := ses.confirmation(call):
+        ses.fetch(url)
+        log.warning("Amazon SNS was told that the topic of SES_TOPIC_ARN may report here")
+
+
+def _set_aside(store: Store, call: Raw, error: Exception) -> None:
+    """Keep a call that cannot be read. Of an error that is not ours only its kind is told: its words may hold
+    an address."""
+    why = str(error) if isinstance(error, Malformed) else type(error).__name__
+    tries = store.incoming.failed(call, why)
+    rest = "it is kept" if tries >= MAX_TRIES else "it is tried again"
+    log.error("a report of %s (number %d) cannot be read: %s; %s", call.provider, call.id, why, rest)
+
+
+# Acting
+
+
+def _leave(store: Store, reports: Sequence[Report]) -> None:
+    """Who left by the provider's own link has left here, too. Before the report itself is noted: a death
+    between the two only repeats it. Who asked for the letter again since then stays."""
+    gone = [report for report in reports if left(report.event)]
+    for start in range(0, len(gone), REPORTS):
+        for report, subscriber_id in store.events.about(gone[start : start + REPORTS]):
+            at = min(
+                report.event.occurred_at or report.received_at, report.received_at + timedelta(minutes=5)
+            )
+            person = store.subscribers.by_id(subscriber_id)
+            if person is not None and not (person.confirmed_at and at < person.confirmed_at):
+                store.subscribers.unsubscribe(subscriber_id, at=at, how=report.event.provider)
+
+
+def _brake(store: Store, edition_id: int) -> Held | None:
+    """Stop an edition that too many complain about or that bounces too often."""
+    found = store.events.strikes(edition_id)
+    if found is None:
+        return None
+    reason = brake(accepted=found.accepted, complaints=found.complaints, bounces=found.bounces)
+    if reason is None or not store.events.stop(edition_id, reason=reason):
+        return None
+    log.error("edition %s is held: %s. Go on with: weekbrief resume %s", found.day, reason, found.day)
+    return Held(day=found.day, reason=reason)

@@ -1,0 +1,44 @@
+"""What is left of an address that was erased: keyed hashes among the suppressions (`Signer.shadow`).
+
+The database cannot make them by itself, and must not: with the key beside them they would be no secret. The
+program hands the key's function in once it knows the secret and the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, select
+
+from pipeline.store import tables
+from pipeline.store.engine import StorageError
+from subscribers.suppression import SuppressionReason
+
+
+class Shadows:
+    """The shadows of an address, as soon as the secret is known."""
+
+    def __init__(self) -> None:
+        self._of: Callable[[str], Sequence[str]] | None = None
+
+    def know(self, of: Callable[[str], Sequence[str]]) -> None:
+        """`of` gives the shadows of an address key, by the secret of today and by former ones."""
+        self._of = of
+
+    def of(self, address_key: str) -> Sequence[str]:
+        """The shadows under which this address may stand; none while the secret is not known."""
+        return () if self._of is None else self._of(address_key)
+
+    def require(self, connection: Connection) -> None:
+        """Raises `StorageError` when people were erased here and nobody could tell who: without the secret
+        an import would bring them back."""
+        if self._of is not None:
+            return
+        erased = select(tables.suppression.c.reason).where(
+            tables.suppression.c.reason == SuppressionReason.ERASED
+        )
+        if connection.execute(erased.limit(1)).first() is not None:
+            raise StorageError(
+                "people were erased here, and without WEEKBRIEF_SECRET nobody can tell who must not be added "
+                "again; set it as it was"
+            )
