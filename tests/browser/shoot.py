@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from emails.merge import split
@@ -24,7 +25,7 @@ def main(folder: Path = IMAGES) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with chromium() as browser:
         for name, (design, width, scheme) in PICTURES.items():
-            newsletter = in_language("nl", design)
+            newsletter = replace(in_language("nl", design), archive=True)
             html = split(letter(newsletter=newsletter)).html.fill({"unsubscribe": UNSUBSCRIBE})
             with page_of(browser, html, width=width, scheme=scheme, scale=2 if width < 600 else 1) as page:
                 page.screenshot(path=folder / f"{name}.png", full_page=True)
