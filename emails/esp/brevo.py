@@ -18,21 +18,13 @@ from emails.delivery import Answer, AnswerClass, Capabilities, Found, Recipient,
 from emails.edition import Letter, Mailbox, Mailing
 from emails.esp.base import Ask, HeaderKey, HttpEsp, post_json, written_address
 from emails.esp.http import HttpAnswer, NoAnswer
-from emails.esp.reading import (
-    MAX_RETRY_AFTER,
-    Complaint,
-    Rules,
-    in_order,
-    is_success,
-    json_of,
-    plain,
-    read_failure,
-)
+from emails.esp.reading import MAX_RETRY_AFTER, Complaint, Rules, in_order, is_success, json_of, read_failure
 from emails.esp.settings import EspSettings
 from emails.esp.splice import Hole, Splice, dump, inside
 from emails.esp.untemplated import without_placeholders
 from emails.merge import split
 from emails.message import edition_headers, own_headers
+from emails.plainly import plain
 
 BASE_URL = "https://api.brevo.com/v3"
 CAPABILITIES = Capabilities(

@@ -20,12 +20,13 @@ from emails.edition import Mailbox, Mailing
 from emails.esp.base import Bearer, HttpEsp, post_json
 from emails.esp.http import HttpAnswer
 from emails.esp.links import addresses
-from emails.esp.reading import Complaint, Rules, accepted, json_of, plain, read_failure
+from emails.esp.reading import Complaint, Rules, accepted, json_of, read_failure
 from emails.esp.settings import EspSettings
 from emails.esp.splice import dump
 from emails.esp.untemplated import without_placeholders
 from emails.merge import safe, split
 from emails.message import own_headers
+from emails.plainly import plain
 
 BASE_URL = "https://api.mailersend.com/v1"
 CAPABILITIES = Capabilities(

@@ -29,12 +29,13 @@ from emails.edition import Letter, Mailbox, Mailing, Newsletter
 from emails.esp.base import Ask, HttpEsp, post_json, written_address
 from emails.esp.basic import Basic
 from emails.esp.http import HttpAnswer, NoAnswer
-from emails.esp.reading import Complaint, Rules, accepted, is_success, json_of, plain, read_failure
+from emails.esp.reading import Complaint, Rules, accepted, is_success, json_of, read_failure
 from emails.esp.settings import EspSettings
 from emails.esp.splice import Hole, Splice, dump, inside
 from emails.esp.untemplated import without_placeholders
 from emails.merge import split
 from emails.message import edition_headers, own_headers
+from emails.plainly import plain
 
 BASE_URL = "https://api.mailjet.com"
 CAPABILITIES = Capabilities(

@@ -30,12 +30,13 @@ from emails.delivery import (
 from emails.edition import Letter, Mailing, Newsletter
 from emails.esp.base import Ask, HeaderKey, HttpEsp, display, post_json
 from emails.esp.http import HttpAnswer, NoAnswer
-from emails.esp.reading import Complaint, Rules, accepted, is_success, json_of, plain, read_failure
+from emails.esp.reading import Complaint, Rules, accepted, is_success, json_of, read_failure
 from emails.esp.settings import EspSettings, EspSettingsError
 from emails.esp.splice import Hole, Splice, dump, inside
 from emails.esp.untemplated import without_placeholders
 from emails.merge import split
 from emails.message import HeaderError, ascii_address, edition_headers, own_headers
+from emails.plainly import plain
 
 BASE_URL = "https://api.postmarkapp.com"
 LETTERS, NOTICES = "broadcast", "outbound"

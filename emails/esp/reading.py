@@ -18,6 +18,7 @@ from typing import Any
 
 from emails.delivery import Answer, AnswerClass, DeliveryState, Receipt, Request
 from emails.esp.http import HttpAnswer, NoAnswer, Reach
+from emails.plainly import plain
 
 MAX_RETRY_AFTER = 900.0
 """Seconds. A provider that says "in a year" is asked again after a quarter of an hour."""
@@ -177,15 +178,6 @@ def _words(answer: HttpAnswer, complaint: Complaint | None) -> str:
     if answer.cut:
         return f"HTTP {answer.status}: {answer.cut}"
     return f"HTTP {answer.status}: not an answer in this provider's shape"
-
-
-_ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
-
-
-def plain(message: str) -> str:
-    """A provider's words, fit for a log: no address, no line break, not long."""
-    one_line = " ".join("".join(c if c.isprintable() else " " for c in message).split())
-    return _ADDRESS.sub("<address>", one_line)[:200]
 
 
 # Bodies

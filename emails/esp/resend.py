@@ -19,11 +19,12 @@ from emails.esp.base import Bearer, HttpEsp, display, post_json, written_address
 from emails.esp.http import HttpAnswer
 from emails.esp.links import check_links
 from emails.esp.links import plain as plain_text
-from emails.esp.reading import Complaint, Rules, accepted, in_order, is_success, json_of, plain, read_failure
+from emails.esp.reading import Complaint, Rules, accepted, in_order, is_success, json_of, read_failure
 from emails.esp.settings import EspSettings
 from emails.esp.splice import Hole, Splice, dump, inside
 from emails.merge import split
 from emails.message import edition_headers, unsubscribe_headers
+from emails.plainly import plain
 
 BASE_URL = "https://api.resend.com"
 CAPABILITIES = Capabilities(

@@ -25,20 +25,12 @@ from emails.esp.base import HttpEsp
 from emails.esp.http import HttpAnswer
 from emails.esp.links import addresses, check_links
 from emails.esp.literal import Syntax, template
-from emails.esp.reading import (
-    Complaint,
-    Rules,
-    accepted,
-    is_success,
-    json_of,
-    plain,
-    read_failure,
-    retry_after,
-)
+from emails.esp.reading import Complaint, Rules, accepted, is_success, json_of, read_failure, retry_after
 from emails.esp.settings import EspSettings, EspSettingsError
 from emails.esp.sigv4 import SigV4
 from emails.esp.splice import Hole, Splice, dump, inside
 from emails.message import edition_headers, mailbox_header
+from emails.plainly import plain
 
 SERVICE = "ses"
 """The name it is signed for, also in version 2."""

@@ -45,10 +45,10 @@ from emails.delivery import (
     Sought,
 )
 from emails.edition import Mailing
-from emails.esp.reading import plain
 from emails.esp.settings import EspSettings, EspSettingsError, MissingSecret
 from emails.esp.smtp_line import Line, LineBroke, Reply, Untrusted, parameters, path, stuffed
 from emails.message import ascii_address, build_message
+from emails.plainly import plain
 
 log = logging.getLogger(__name__)
 

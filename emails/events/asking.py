@@ -18,10 +18,11 @@ from urllib.parse import urlencode
 from emails.delivery import Esp, Request
 from emails.esp.base import Ask, Dialect, HttpEsp
 from emails.esp.http import NoAnswer
-from emails.esp.reading import is_success, json_of, plain
+from emails.esp.reading import is_success, json_of
 from emails.events import reporter_names
 from emails.events.event import Event, EventKind
 from emails.events.reading import key, said, text, when
+from emails.plainly import plain
 
 log = logging.getLogger("weekbrief.events")
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from emails.esp.reading import plain
 from emails.events.event import Call, Malformed
+from emails.plainly import plain
 
 _DELIVERY = re.compile(r"[0-9a-f]{40}")
 _LONGEST_KEY = 200
