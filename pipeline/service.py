@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
 
@@ -96,8 +96,17 @@ def notices_of(settings: Settings, store: Store, esp: Esp) -> Notices:
     )
 
 
-def serve(settings: Settings, *, host: str, port: int, stop: Event, ready: Callable[[str], None]) -> None:
-    """Answer on host and port and do what is due, until SIGINT or SIGTERM.
+def serve(
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    stop: Event,
+    ready: Callable[[str], None],
+    pages_only: bool = False,
+) -> None:
+    """Answer on host and port and do what is due, until SIGINT or SIGTERM. With `pages_only` nothing is done
+    but answering: reports are stored for `run` to read.
 
     `stop` is set by the caller's own handler of these signals: uvicorn raises them anew once it has closed.
     Then a batch that is on its way ends before this returns. Raises OSError for a taken port.
@@ -109,7 +118,10 @@ def serve(settings: Settings, *, host: str, port: int, stop: Event, ready: Calla
             app = public_pages(settings, store, esp, rung=bell.set)
             server = uvicorn.Server(server_config(app, host=host, port=port))
             listener = listening(host, port)
-            with reading(store, bell=bell), ringing(lambda: _look(settings.file, stop)):
+            with ExitStack() as stack:
+                if not pages_only:
+                    stack.enter_context(reading(store, bell=bell))
+                    stack.enter_context(ringing(lambda: _look(settings.file, stop)))
                 ready(f"http://{host}:{listener.getsockname()[1]}")
                 server.run(sockets=[listener])
                 stop.set()

@@ -39,6 +39,7 @@ COMMANDS = {
     "sync": "Ask the provider for bounces, complaints and the like.",
     "serve": "Run the public pages and the scheduler.",
     "sandbox": "Run the sandbox provider and its inbox page.",
+    "grants": "Print the SQL for a database role of the public pages.",
     "migrate": "Bring the database to this version's schema.",
 }
 """Name → what `--help` says of it. A test holds this list to the modules."""
