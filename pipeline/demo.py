@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from pipeline.deliver import Progress
 from pipeline.due import Slot, slots
 from pipeline.newsletter import make_newsletter
 from pipeline.report import Report
-from pipeline.service import in_thread, public_pages
+from pipeline.service import in_thread, listening, public_pages
 from pipeline.settings import Settings, load_settings
 from pipeline.store import Store
 from pipeline.week import run_due
@@ -51,7 +50,7 @@ def demo_newsletter(*, subscribers: int, port: int) -> Iterator[Demo]:
     pages answering. Everything is gone after the block. Raises OSError when the port is taken."""
     with (
         tempfile.TemporaryDirectory(prefix="weekbrief-demo-") as name,
-        socket.create_server(("127.0.0.1", 0)) as listener,
+        listening("127.0.0.1", 0) as listener,
         SandboxRecord(Path(name) / "sandbox" / "sandbox.db") as record,
         serve_in_thread(record, port=port) as sandbox,
     ):
