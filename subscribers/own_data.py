@@ -7,7 +7,7 @@ The link works for a day, and no longer than the address it was mailed to is the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from emails.pages import move_wording
@@ -49,9 +49,9 @@ class OwnDataPages:
         holdings = own.store.holdings(read.subscriber_id)
         if holdings is None:
             return Reply(page=PageName.ERASED, language=own.language(None))
-        # A link says when it was made to the second.
+        # A link says when it was made to the millisecond.
         moved = any(
-            change.done_at is not None and change.done_at.replace(microsecond=0) > read.made_at
+            change.done_at is not None and _whole(change.done_at) > read.made_at
             for change in holdings.changes
         )
         if moved or not timedelta(0) <= own.clock() - read.made_at < LINK_LIFE:
@@ -196,3 +196,8 @@ class OwnDataPages:
 
     def _path(self, token: str) -> str:
         return links.path_of(links.own_url(self._own.newsletter.url, token))
+
+
+def _whole(moment: datetime) -> datetime:
+    """Without what is less than a millisecond."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -12,7 +12,7 @@ import re
 from binascii import b2a_base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Final
 
@@ -27,6 +27,7 @@ _MAC_CHARS: Final = 24
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 _LATEST: Final = 253_402_300_799
 """Seconds: the last moment that `datetime` knows."""
+_EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 _NUMBER = re.compile(r"[1-9a-f][0-9a-f]{0,15}\Z")
 _NUMBERS = re.compile(r"([1-9a-f][0-9a-f]{0,15})-([1-9a-f][0-9a-f]{0,15})\Z")
 
@@ -109,8 +110,8 @@ class Signer:
         return datetime.fromtimestamp(seconds, UTC) if genuine else None
 
     def personal_token(self, subscriber_id: int, at: datetime) -> str:
-        """The link to one person's own data, made at that moment, to the second."""
-        return self._key.personal(_positive(subscriber_id), int(at.timestamp()))
+        """The link to one person's own data, made at that moment, to the millisecond."""
+        return self._key.personal(_positive(subscriber_id), (at - _EPOCH) // _MILLISECOND)
 
     def move_token(self, change_id: int) -> str:
         """The link that confirms one change of address."""
@@ -152,9 +153,9 @@ class Signer:
         if len(token) > MAX_PERSONAL or not token.isascii():
             return None
         numbers = _NUMBERS.match(token[_MAC_CHARS:])
-        subscriber_id, seconds = (int(numbers[1], 16), int(numbers[2], 16)) if numbers else (1, 1)
-        genuine = any(_same(token, key.personal(subscriber_id, seconds)) for key in self._readers)
-        made_at = datetime.fromtimestamp(min(seconds, _LATEST), UTC)
+        subscriber_id, moment = (int(numbers[1], 16), int(numbers[2], 16)) if numbers else (1, 1)
+        genuine = any(_same(token, key.personal(subscriber_id, moment)) for key in self._readers)
+        made_at = _EPOCH + min(moment, _LATEST * 1000) * _MILLISECOND
         return Personal(subscriber_id=subscriber_id, made_at=made_at) if genuine else None
 
     def read_move(self, token: str) -> int | None:
@@ -190,8 +191,8 @@ class _Key:
     def fingerprint(self) -> str:
         return self._fingerprint.hexdigest()
 
-    def personal(self, subscriber_id: int, seconds: int) -> str:
-        return _signed(self._personal.copy(), b"%x-%x" % (subscriber_id, seconds))
+    def personal(self, subscriber_id: int, moment: int) -> str:
+        return _signed(self._personal.copy(), b"%x-%x" % (subscriber_id, moment))
 
     def move(self, change_id: int) -> str:
         return _signed(self._move.copy(), b"%x" % change_id)

@@ -388,16 +388,18 @@ def test_nobody_learns_from_the_form_who_is_subscribed(tmp_path: Path, web: http
         site.suppress("bounced@voorbeeld.example", SuppressionReason.HARD_BOUNCE)
         join(web, site, "pending@voorbeeld.example")
         seen: set[tuple[int, str, tuple[tuple[str, str], ...]]] = set()
-        times: list[float] = []
-        for who in ("new", "pending", "active", "left", "complained", "bounced"):
+        times: dict[str, float] = {}
+        for who in ("new", "pending", "active", "left", "complained", "bounced") * 4:
             began = time.perf_counter()
             answer = join(web, site, f"{who}@voorbeeld.example")
-            times.append(time.perf_counter() - began)
+            took = time.perf_counter() - began
+            assert took >= 0.15
+            # The quickest of four: what a busy machine adds says nothing about the address.
+            times[who] = min(took, times.get(who, took))
             headers = tuple(sorted((k, v) for k, v in answer.headers.items() if k != "date"))
             seen.add((answer.status_code, answer.text, headers))
         assert len(seen) == 1
-        assert min(times) >= 0.15
-        assert max(times) - min(times) < 0.1
+        assert max(times.values()) - min(times.values()) < 0.1
         site.wait_for_asks(3)
         asked = {ask.subscriber.address.partition("@")[0] for ask in site.asked}
         assert asked == {"pending", "new", "left"}
