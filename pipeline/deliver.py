@@ -366,6 +366,7 @@ class Sending:
         crashpoint("after intent")
         self._fence(intent.ledger_seq)
         crashpoint("after fence")
+        self._keep_distance()
         answer = self._esp.submit(request, self._pace.deadline)
         crashpoint("after answer")
         self._log(intent, answer)
@@ -375,6 +376,13 @@ class Sending:
         crashpoint("after outcome")
         self._progress(answer.kind, len(intent.people))
         return self._next_step(intent, answer, after)
+
+    def _keep_distance(self) -> None:
+        """Some milliseconds. Nothing ends this wait: the intent is there, so the call must follow."""
+        now = self._clock.now()
+        seconds = (self._gate.leaves(now) - now).total_seconds()
+        if seconds > 0:
+            self._clock.wait(seconds, Event())
 
     def _record(self, intent: Intent, answer: Answer, *, not_before: datetime) -> tuple[Batch, ...]:
         """Store the outcome. While the database cannot, nothing new is claimed and this is tried again:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from threading import Lock
 
+SPARE = 1.02
+"""A provider counts calls as they arrive, and some arrive sooner than others: at exactly its limit every
+second window of ten calls would hold an eleventh. Two in a hundred are left unused."""
+NUDGE = timedelta(milliseconds=200)
+"""The longest that a call is kept back whose intent is already written."""
 RECOVERY = 1.05
 """How much faster each accepted call lets us go again after the provider slowed us down."""
 SLOWEST = 0.05
@@ -22,6 +27,7 @@ class Gate:
         self._rate = rate
         self._share = 1.0
         self._next = max(now, opens) if opens else now
+        self._left: datetime | None = None
         self._lock = Lock()
 
     def reserve(self, now: datetime) -> datetime:
@@ -29,6 +35,14 @@ class Gate:
         with self._lock:
             mine = max(now, self._next)
             self._next = mine + self._step()
+            return mine
+
+    def leaves(self, now: datetime) -> datetime:
+        """When a call whose turn has come may really leave: what it did since then (a commit) may have taken
+        longer for the one before it, and two would arrive at once."""
+        with self._lock:
+            mine = max(now, self._left + min(self._step(), NUDGE)) if self._left else now
+            self._left = mine = min(mine, now + NUDGE)
             return mine
 
     def told_to_wait(self, until: datetime) -> None:
@@ -50,4 +64,4 @@ class Gate:
             return self._next
 
     def _step(self) -> timedelta:
-        return timedelta(seconds=1 / (self._rate * self._share)) if self._rate else timedelta()
+        return timedelta(seconds=SPARE / (self._rate * self._share)) if self._rate else timedelta()
