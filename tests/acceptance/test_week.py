@@ -230,6 +230,9 @@ def test_sigterm_lets_the_batch_in_flight_end(tmp_path: Path) -> None:
 def test_a_second_run_beside_a_running_one_is_turned_away(tmp_path: Path) -> None:
     with newsletter(tmp_path / "brief", batch_size=5) as letter:
         letter.subscribe(600)
+        schedule = letter.path / "schedule.yaml"
+        # Slow enough for a second program to start meanwhile.
+        schedule.write_text(schedule.read_text("utf-8").replace("  batch_size", "  rate: 20/s\n  batch_size"))
         process = letter.start("run", "--now", NOW, "--json")
         while letter.record.counts().messages < 10:
             assert process.poll() is None, process.communicate()
