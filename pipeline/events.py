@@ -116,8 +116,10 @@ def _look(store: Store, stop: threading.Event) -> None:
         digest(store, stop=stop)
     except StorageTrouble as trouble:
         log.warning("reports wait: %s", trouble)
-    except Exception:
-        log.exception("reports could not be read; the next look comes in half a minute")
+    except Exception as error:
+        # Its words may hold an address.
+        kind = type(error).__qualname__
+        log.error("reports could not be read (%s); the next look comes in half a minute", kind)
 
 
 # Reading
