@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,20 @@ import pytest
 from tests import postgres
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A command run inside a test sets how much is logged, for the whole process: put it back."""
+    root, ours = logging.getLogger(), logging.getLogger("weekbrief")
+    handlers, levels = list(root.handlers), (root.level, ours.level)
+    ours.setLevel(logging.NOTSET)
+    yield
+    for handler in [each for each in root.handlers if each not in handlers]:
+        if not handler.__class__.__module__.startswith("_pytest"):
+            root.removeHandler(handler)
+    root.setLevel(levels[0])
+    ours.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")
