@@ -15,18 +15,16 @@ from importlib.resources import files
 from ipaddress import ip_address
 from pathlib import Path
 from textwrap import TextWrapper
-from threading import Lock
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
-import cssutils
 import idna
 from jinja2 import FunctionLoader, StrictUndefined, TemplateError, TemplateSyntaxError
 from markupsafe import Markup, escape
-from premailer import Premailer
 
 from emails.bidi import fonts_for, isolate, mark_line
 from emails.edition import MERGE_MARK, UNSUBSCRIBE_URL, Letter, LetterContent, Newsletter
+from emails.inlining import inline
 from emails.merge import Merge, Parts, UnsafeMergeValue, split
 from emails.templating import Sandbox, fill
 from emails.words import Words, direction, words
@@ -353,32 +351,6 @@ def _html_words(tongue: Words) -> dict[str, Callable[..., Markup]]:
 
 
 # HTML ---------------------------------------------------------------------------------------------
-
-# A three-digit colour is dropped by Lotus Notes and misread by some spam filters; this switch is global to
-# cssutils.
-cssutils.ser.prefs.minimizeColorHash = False
-_INLINING = Lock()
-"""cssutils keeps its log and serialiser in globals that threads would share."""
-
-
-def inline(html: str) -> str:
-    """`html` with its style sheet moved into style attributes; a sheet marked `data-premailer="ignore"`
-    stays.
-
-    Opens no socket and reads no file.
-    """
-    with _INLINING:
-        done: str = Premailer(
-            html,
-            strip_important=False,
-            allow_network=False,
-            allow_loading_external_files=False,
-            disable_validation=True,
-            keep_style_tags=False,
-            remove_classes=False,
-            disable_basic_attributes=["width", "height", "align", "valign", "bgcolor"],
-        ).transform(pretty_print=False)
-    return done
 
 
 def _trim_html(html: str) -> str:

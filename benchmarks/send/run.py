@@ -76,7 +76,7 @@ class Round:
     ours: Usage
     counted: dict[str, Any]
     bare: Usage | None = None
-    lean: Usage | None = None
+    tuned: Usage | None = None
 
 
 def run_case(case: Case, home: Path, storages: Storages) -> list[Round]:
@@ -84,15 +84,15 @@ def run_case(case: Case, home: Path, storages: Storages) -> list[Round]:
     people = _people(home, case.people, storages)
     done = []
     for number in range(case.rounds):
-        bare = lean = None
+        bare = tuned = None
         with _provider(case) as url:
             ours = _ours(case, people, home, url, storages)
             counted = _stats(url)
         _expect(counted, case.people, "weekbrief")
         if case.database == "sqlite" and not case.latency and case.limit is None:
-            bare = _bare(case, people, home, rows=True)
-            lean = _bare(case, people, home, rows=False)
-        done.append(Round(ours=ours, counted=counted, bare=bare, lean=lean))
+            bare = _bare(case, people, home, tuned=False)
+            tuned = _bare(case, people, home, tuned=True)
+        done.append(Round(ours=ours, counted=counted, bare=bare, tuned=tuned))
         _tell(f"{case}: round {number + 1}: {_line(case, done[-1:])}")
     return done
 
@@ -115,13 +115,13 @@ def _ours(case: Case, people: Path, home: Path, url: str, storages: Storages) ->
     return used
 
 
-def _bare(case: Case, people: Path, home: Path, *, rows: bool) -> Usage:
+def _bare(case: Case, people: Path, home: Path, *, tuned: bool) -> Usage:
     database = home / "bare.db"
     for old in home.glob("bare.db*"):
         old.unlink()
     shutil.copy(people / "bare.db", database)
     with _provider(case) as url:
-        words = ["--style", case.style, "--batch", str(case.size), *(["--rows"] if rows else [])]
+        words = ["--style", case.style, "--batch", str(case.size), *(["--tuned"] if tuned else [])]
         command = (
             "-m",
             "benchmarks.send.bare",
@@ -335,7 +335,7 @@ def _ratio(rounds: Sequence[Round], of: str) -> str:
 
 
 HEAD = (
-    "| style | people | database | weekbrief µs | bare µs | × bare | lean µs | × lean | server µs | people/s | peak MB |\n"
+    "| style | people | database | weekbrief µs | bare µs | × bare | tuned µs | × tuned | server µs | people/s | peak MB |\n"
     "|---|---|---|---|---|---|---|---|---|---|---|\n"
 )
 
@@ -343,7 +343,7 @@ HEAD = (
 def _line(case: Case, rounds: Sequence[Round]) -> str:
     ours = [done.ours for done in rounds]
     bare = [done.bare.cpu for done in rounds if done.bare]
-    lean = [done.lean.cpu for done in rounds if done.lean]
+    tuned = [done.tuned.cpu for done in rounds if done.tuned]
     columns = [
         case.style,
         f"{case.people:,}",
@@ -351,8 +351,8 @@ def _line(case: Case, rounds: Sequence[Round]) -> str:
         _micro(case, [used.cpu for used in ours]),
         _micro(case, bare) if bare else "-",
         _ratio(rounds, "bare"),
-        _micro(case, lean) if lean else "-",
-        _ratio(rounds, "lean"),
+        _micro(case, tuned) if tuned else "-",
+        _ratio(rounds, "tuned"),
         _micro(case, [used.server for used in ours]) if case.database != "sqlite" else "-",
         f"{median(case.people / used.wall for used in ours):,.0f}",
         f"{max(used.peak for used in ours) / 1e6:.0f}",

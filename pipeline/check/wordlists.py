@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from typing import cast
 
-import yaml
+from pipeline.own_yaml import load_own
 
 
 @cache
 def _lists() -> dict[str, dict[str, list[str]]]:
-    text = (files("pipeline") / "check" / "words.yaml").read_text("utf-8")
-    return cast("dict[str, dict[str, list[str]]]", yaml.safe_load(text))
+    return cast("dict[str, dict[str, list[str]]]", load_own("pipeline.check", "words.yaml"))
 
 
 @cache

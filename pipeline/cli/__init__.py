@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from pipeline import __version__
+from pipeline import __version__, collecting
 
 COMMANDS = {
     "demo": "A week on sample content, sent to a sandbox you can look into.",
@@ -107,9 +107,7 @@ def _log(verbose: int) -> None:
 
 def main() -> None:
     """Run the command line and leave with its exit code; every expected error is one clear message."""
-    # We make many plain values and hardly a cycle: to look for cycles as often as Python does of itself
-    # (every 700 values) is a seventh of what a large edition costs.
-    gc.set_threshold(50_000, 20, 50)
+    collecting.begin()
     # What is left at the end dies with the process: to look through it once more takes a fifth of a second.
     atexit.register(gc.freeze)
     try:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any
 
-import yaml
+from pipeline.own_yaml import load_own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +45,7 @@ class Weights:
 @cache
 def load_weights() -> Weights:
     """The weights we ship."""
-    return build_weights(
-        yaml.safe_load(resources.files("pipeline.condense").joinpath("reasons.yaml").read_text("utf-8"))
-    )
+    return build_weights(load_own("pipeline.condense", "reasons.yaml"))
 
 
 def build_weights(raw: Mapping[str, Any]) -> Weights:

@@ -6,15 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
-import yaml
 from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from pipeline.own_yaml import load_own
 from pipeline.web.site import Site, either
 
 
@@ -51,8 +50,7 @@ class Papers:
 
 def description() -> dict[str, Any]:
     """Every address that is answered, as OpenAPI 3.1."""
-    text = files("pipeline").joinpath("web", "openapi.yaml").read_text("utf-8")
-    found: dict[str, Any] = yaml.safe_load(text)
+    found: dict[str, Any] = load_own("pipeline.web", "openapi.yaml")
     return found
 
 

@@ -13,13 +13,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BELOW = {"emails": {"subscribers", "pipeline"}, "subscribers": {"pipeline"}, "pipeline": set[str]()}
 HOMES = {
-    "premailer": {"emails/render.py"},
+    "premailer": {"emails/inlining.py"},
     "apscheduler": {"pipeline/timer.py"},
     "httpx": {
         "emails/esp/http.py",
-        "pipeline/check/online.py",
         "pipeline/condense/chooser.py",
-        "pipeline/sources/page.py",
+        "pipeline/sources/fetch.py",
     },
     "jinja2": {
         "emails/pages.py",

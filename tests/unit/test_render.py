@@ -15,12 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml.html import HtmlElement
 
+from emails import inlining
 from emails import render as module
 from emails.edition import MERGE_FIELDS, UNSUBSCRIBE_URL, Logo
+from emails.inlining import inline
 from emails.merge import Merge, UnsafeMergeValue, cut, split
 from emails.message import transfer_encoded
 from emails.notices import confirm as render_confirm
-from emails.render import BadLink, RenderError, designs, href, inline, render
+from emails.render import BadLink, RenderError, designs, href, render
 from emails.words import words
 from pipeline.store.editions import mailing_from_json, mailing_to_json
 from tests.letters import (
@@ -298,12 +300,12 @@ def test_the_foot_says_who_and_why(kind: str, language: str, design: str) -> Non
 def test_premailer_runs_once_for_a_thousand_recipients(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    class Counted(module.Premailer):  # type: ignore[misc]  # premailer has no types
+    class Counted(inlining.Premailer):  # type: ignore[misc]  # premailer has no types
         def transform(self, *args: object, **options: object) -> object:
             calls.append(1)
             return super().transform(*args, **options)
 
-    monkeypatch.setattr(module, "Premailer", Counted)
+    monkeypatch.setattr(inlining, "Premailer", Counted)
     rendered = render(content())
     bodies = {split(rendered).html.fill({"unsubscribe": f"{UNSUBSCRIBE}{number}"}) for number in range(1000)}
     assert len(bodies) == 1000
@@ -356,7 +358,7 @@ def test_the_inlined_sheets_are_simple(design: str, monkeypatch: pytest.MonkeyPa
 def test_premailer_gets_the_options_that_keep_a_letter_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
 
-    class Watched(module.Premailer):  # type: ignore[misc]  # premailer has no types
+    class Watched(inlining.Premailer):  # type: ignore[misc]  # premailer has no types
         def __init__(self, html: str, **options: Any) -> None:
             seen.update(options)
             super().__init__(html, **options)
@@ -365,7 +367,7 @@ def test_premailer_gets_the_options_that_keep_a_letter_whole(monkeypatch: pytest
             seen.update(options)
             return super().transform(**options)
 
-    monkeypatch.setattr(module, "Premailer", Watched)
+    monkeypatch.setattr(inlining, "Premailer", Watched)
     render(content())
     assert seen == {
         "strip_important": False,
@@ -377,7 +379,7 @@ def test_premailer_gets_the_options_that_keep_a_letter_whole(monkeypatch: pytest
         "remove_classes": False,
         "disable_basic_attributes": ["width", "height", "align", "valign", "bgcolor"],
     }
-    assert module.cssutils.ser.prefs.minimizeColorHash is False
+    assert inlining.cssutils.ser.prefs.minimizeColorHash is False
 
 
 @pytest.mark.standard("C-06")
