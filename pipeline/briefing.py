@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from pipeline.condense import condense
 from pipeline.condense.chooser import Chooser
 from pipeline.due import Slot
 from pipeline.post import Brief, Post
+from pipeline.sameness import NOTHING_COVERED, Covered
 from pipeline.settings import NoPick
 from pipeline.yaml_lines import read_document
 
@@ -56,12 +57,12 @@ def in_order(waiting: Sequence[Post], posts: Sequence[Post], choice: Choice) -> 
     not among `posts`."""
     if choice.post is None:
         return list(waiting)
-    wanted = [post for post in posts if post.key == choice.post]
+    wanted = [post for post in posts if choice.post in (post.key, post.url)][:1]
     if not wanted:
         near = did_you_mean(choice.post, [post.key for post in posts])
         text = f"{shown(choice.post)} is not among the posts{near}"
         raise SettingsError([Complaint(file=choice.file, field="post", text=text)])
-    return [*wanted, *(post for post in waiting if post.key != choice.post)]
+    return [*wanted, *(post for post in waiting if post.key != wanted[0].key)]
 
 
 def first_brief(
@@ -71,8 +72,13 @@ def first_brief(
     sent: Sequence[str] = (),
     chooser: Chooser | None = None,
     no_pick: NoPick = NoPick.NEXT,
+    whole: Callable[[Post], Post | str] = lambda post: post,
+    covered: Covered = NOTHING_COVERED,
 ) -> Briefed:
     """The first of the posts that has a question and an example.
+
+    `whole` gives a post with all of its text, or says why it cannot be had; it is asked about no more posts
+    than needed. One that turns out to be `covered` then is passed over.
 
     The editor's own words are for the first post alone. With `NoPick.HOLD` no other post is looked at:
     a week whose post gives none waits for the editor.
@@ -80,7 +86,14 @@ def first_brief(
     notes: list[str] = []
     for post in posts[:1] if no_pick is NoPick.HOLD else posts:
         mine = choice if post is posts[0] else Choice()
-        condensed = condense(post, question=mine.question, example=mine.example, sent=sent, chooser=chooser)
+        found = whole(post)
+        if isinstance(found, str):
+            notes.append(f"“{post.title}” ({post.key}) was passed over: {found}")
+            continue
+        if found is not post and covered.has(found) and not mine.post:
+            notes.append(f"“{post.title}” ({post.key}) was passed over: its text was sent before")
+            continue
+        condensed = condense(found, question=mine.question, example=mine.example, sent=sent, chooser=chooser)
         brief = condensed.brief()
         if brief is not None:
             findings = tuple(str(finding) for finding in condensed.findings)

@@ -14,7 +14,7 @@ from typing import Final
 from emails.delivery import Esp
 from pipeline.notices import NotAnswered, Notices
 from pipeline.store import Store
-from pipeline.store.erasing import sweep
+from pipeline.store.erasing import forget_settled, sweep
 from pipeline.store.incoming import KEPT_FOR
 from pipeline.week import Week, look_at_clock
 from subscribers.asking import Ask
@@ -63,18 +63,28 @@ def tidy(week: Week, *, stop: Event) -> Tidied:
 
 def _tidy(week: Week, now: datetime, stop: Event) -> Tidied:
     store = week.store
+    _refresh(week)
     store.joins.forget(before=now - COUNTS_LIFE)
     store.incoming.forget_unreadable(before=now - KEPT_FOR)
     networks = store.consents.forget_networks(before=now - NETWORK_LIFE)
     store.preferences.forget_changes(before=now - MOVE_LIFE)
     late, due = _unanswered(store, now)
     forgotten = sum(store.requests.forget(person, at=now) for person in late)
-    if forgotten or networks:
+    settled = forget_settled(store.engine)
+    if forgotten or networks or settled:
         sweep(store.engine)
     if forgotten:
         log.info("%d requests that nobody confirmed were forgotten", forgotten)
     reminded = _remind(week, due[:REMINDERS_AT_ONCE], now, stop) if due else 0
     return Tidied(reminded=reminded, forgotten=forgotten, networks=networks)
+
+
+def _refresh(week: Week) -> None:
+    """Feeds are no reason not to tidy up."""
+    try:
+        week.source.refresh()
+    except Exception as error:
+        log.error("the feeds were not refreshed (%s); the next try is in an hour", type(error).__qualname__)
 
 
 def _unanswered(store: Store, now: datetime) -> tuple[list[int], list[int]]:

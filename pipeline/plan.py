@@ -10,15 +10,19 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.briefing import Briefed, first_brief, in_order, read_choice
+from pipeline.catalogue import Catalogue
 from pipeline.clock import SystemClock
 from pipeline.due import Slot, decide, next_slots
 from pipeline.pick import pick
 from pipeline.post import Brief, Post
 from pipeline.report import Outcome, Report
+from pipeline.sameness import Covered
 from pipeline.settings import Settings
+from pipeline.sources import SourceUnavailable
 from pipeline.store import Store, open_store
+from pipeline.store.covered import covered_posts
 from pipeline.store.ledger import Counts
-from pipeline.wiring import Folders
+from pipeline.wiring import catalogue_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +55,21 @@ def plan(settings: Settings, *, weeks: int, now: datetime | None = None) -> list
     """The next `weeks` slots, each with the post that would go if nothing changes until then."""
     clock = SystemClock(now)
     with _reading(settings) as store:
-        covered, sent = store.editions.covered(), store.editions.questions()
+        covered, sent = covered_posts(store.engine), store.editions.questions()
     slots = next_slots(settings.schedule, clock.now(), weeks)
-    posts = Folders(settings).posts()
+    catalogue = catalogue_of(settings, clock=clock)
+    try:
+        posts = catalogue.posts()
+    except SourceUnavailable as error:
+        return [PlannedWeek(slot=slot, brief=None, why=str(error)) for slot in slots]
     planned = []
     for slot in slots:
         waiting = pick(posts, covered=covered, now=slot.due_at, rule=settings.pick)
-        found, ordered = _brief(settings, slot, waiting, posts, sent)
+        found, ordered = _brief(settings, slot, waiting, posts, sent, catalogue, covered)
         why = _why(settings, ordered, found)
         planned.append(PlannedWeek(slot=slot, brief=found.brief, why=why, findings=found.findings))
         if found.brief:
-            covered, sent = covered | {found.brief.post.key}, (*sent, found.brief.question.text)
+            covered, sent = covered.with_post(found.brief.post), (*sent, found.brief.question.text)
     return planned
 
 
@@ -77,11 +85,21 @@ def rehearse(settings: Settings, *, now: datetime | None = None) -> Report:
         )
         if due.slot is None:
             return Report(outcome=Outcome.DRY_RUN, notes=_begun(store) or ("nothing is due now",))
-        posts = Folders(settings).posts()
-        waiting = pick(posts, covered=store.editions.covered(), now=clock.now(), rule=settings.pick)
+        catalogue, covered = catalogue_of(settings, clock=clock), covered_posts(store.engine)
+        try:
+            posts = catalogue.posts()
+        except SourceUnavailable as error:
+            return Report(
+                outcome=Outcome.DRY_RUN,
+                edition=due.slot.day.isoformat(),
+                week=due.slot.week,
+                notes=(str(error),),
+            )
+        waiting = pick(posts, covered=covered, now=clock.now(), rule=settings.pick)
         people, sent = store.editions.audience_size(due.slot), store.editions.questions()
-    found, _ = _brief(settings, due.slot, waiting, posts, sent)
-    brief, notes = found.brief, (*found.notes, *(f"look at: {finding}" for finding in found.findings))
+    found, _ = _brief(settings, due.slot, waiting, posts, sent, catalogue, covered)
+    said = (*catalogue.problems(), *catalogue.remarks())
+    brief, notes = found.brief, (*said, *found.notes, *(f"look at: {finding}" for finding in found.findings))
     return Report(
         outcome=Outcome.DRY_RUN,
         edition=due.slot.day.isoformat(),
@@ -102,11 +120,25 @@ def _begun(store: Store) -> tuple[str, ...]:
 
 
 def _brief(
-    settings: Settings, slot: Slot, waiting: Sequence[Post], posts: Sequence[Post], sent: Sequence[str]
+    settings: Settings,
+    slot: Slot,
+    waiting: Sequence[Post],
+    posts: Sequence[Post],
+    sent: Sequence[str],
+    catalogue: Catalogue,
+    covered: Covered,
 ) -> tuple[Briefed, Sequence[Post]]:
     choice = read_choice(settings.folder, slot)
     ordered = in_order(waiting, posts, choice)
-    return first_brief(ordered, choice=choice, sent=sent, no_pick=settings.no_pick), ordered
+    found = first_brief(
+        ordered,
+        choice=choice,
+        sent=sent,
+        no_pick=settings.no_pick,
+        whole=catalogue.whole,
+        covered=covered,
+    )
+    return found, ordered
 
 
 def _why(settings: Settings, waiting: Sequence[Post], found: Briefed) -> str:

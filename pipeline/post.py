@@ -51,6 +51,8 @@ class Post:
     example: str | None = None
     lead: str = ""
     """The post's summary: front matter `description`, `summary` or `excerpt`, else its first paragraph."""
+    stable_key: bool = True
+    """False where a source may give the post another key one day: then its link and text count as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,12 +19,14 @@ from pipeline.settings_fields import Network
 from pipeline.settings_shape import (
     Approval,
     Doubt,
+    FeedSource,
     File,
     FolderSource,
     NoPick,
     Pick,
     Reports,
     ScheduleSection,
+    Source,
     WebSection,
     complaint_of_secret,
     complaints_of,
@@ -37,6 +39,7 @@ __all__ = [
     "Approval",
     "Complaint",
     "Doubt",
+    "FeedSource",
     "FolderSource",
     "NoPick",
     "Pick",
@@ -44,6 +47,7 @@ __all__ = [
     "Reports",
     "Settings",
     "SettingsError",
+    "Source",
     "Web",
     "load_settings",
 ]
@@ -97,7 +101,7 @@ class Settings:
     folder: Path
     """Absolute; what every relative path in the file is relative to."""
     newsletter: Newsletter
-    sources: tuple[FolderSource, ...]
+    sources: tuple[Source, ...]
     schedule: Schedule
     welcome: bool = True
     """Write to somebody who has just confirmed?"""
@@ -191,7 +195,7 @@ def _settings(
         folder=folder,
         newsletter=_newsletter(shape),
         welcome=shape.newsletter.welcome,
-        sources=tuple({source.folder.path: source.folder for source in shape.sources}.values()),
+        sources=tuple({_place(entry.source): entry.source for entry in shape.sources}.values()),
         pick=shape.pick,
         no_pick=shape.no_pick,
         reports=shape.reports,
@@ -203,6 +207,11 @@ def _settings(
         secrets=found,
         lines=lines,
     )
+
+
+def _place(source: Source) -> str:
+    """Where a source stands: one that is named twice is read once."""
+    return source.url if isinstance(source, FeedSource) else str(source.path)
 
 
 def _newsletter(shape: File) -> Newsletter:

@@ -13,18 +13,21 @@ import zoneinfo
 from collections.abc import Collection, Iterable, Iterator
 from datetime import date, time, timedelta
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import idna
 
 from emails.edition import COLOUR_ROLES, FONT_ROLES, Logo, Mailbox
 from pipeline.complaints import did_you_mean, nearest, one_of, shown
 from pipeline.due import Day
+from pipeline.sources.vetting import literal, odd_spelling, why_not
 from subscribers.addresses import MAX_NAME, AddressError, normalise
 from subscribers.links import LOCAL_HOSTS
 
 MAX_URL = 200
 """Characters: with a token behind it a link still fits a header line (RFC 5322 2.1.1: 998)."""
+MAX_FEED_URL = 500
+"""Characters."""
 MAX_LATENESS = timedelta(days=31)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -243,6 +246,29 @@ def web_address(value: object) -> str:
     if not _URL_PATH.match(parts.path):
         raise ValueError(f"{shown(written)} has a character in its path that links cannot have")
     return f"{parts.scheme}://{_host(parts)}{parts.path.rstrip('/')}"
+
+
+def feed_address(value: object) -> str:
+    """`https://blog.example/feed`: the address of a feed. A query may follow, a user name may not."""
+    written = text(value, at_most=MAX_FEED_URL)
+    parts = _split(written)
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not contain a user name or password")
+    if parts.fragment or re.search(r"[\s<>\"\\]", written):
+        raise ValueError(f"{shown(written)} must not contain '#', spaces, quotes or backslashes")
+    host = _host(parts)
+    if odd_spelling((parts.hostname or "").rstrip(".")):
+        raise ValueError(f"{shown(written)} writes an IP address in an unusual way: write it as 192.0.2.1")
+    return urlunsplit((parts.scheme, host, parts.path or "/", parts.query, ""))
+
+
+def internal_place(url: str) -> str | None:
+    """What is internal about the host of a feed's address, as far as that can be seen without looking it
+    up: `this machine`, `a private network`."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return "this machine"
+    return why_not(host) if literal(host) else None
 
 
 def origin(value: object) -> str:

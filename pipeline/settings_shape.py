@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from emails.edition import Logo, Mailbox
@@ -80,6 +88,18 @@ class FolderSource:
     """Absolute."""
     name: str
     """As written in schedule.yaml."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedSource:
+    """Posts from a feed: RSS, Atom or JSON Feed."""
+
+    url: str
+    internal: bool = False
+    """The operator says that this host may stand on this machine or a private network."""
+
+
+Source = FolderSource | FeedSource
 
 
 # Names are the keys people write; docs/configuration.md explains each.
@@ -156,7 +176,31 @@ class NewsletterSection(_Section):
 
 
 class SourceEntry(_Section):
-    folder: Annotated[FolderSource, PlainValidator(_folder), Field(examples=["posts"])]
+    folder: Annotated[FolderSource | None, PlainValidator(_folder), Field(examples=["posts"])] = None
+    feed: Annotated[
+        str | None, PlainValidator(fields.feed_address), Field(examples=["https://blog.example/feed"])
+    ] = None
+    internal: Annotated[bool, PlainValidator(fields.yes_no)] = False
+
+    @model_validator(mode="after")
+    def _is_one_source(self) -> SourceEntry:
+        if (self.folder is None) == (self.feed is None):
+            said = "names no source" if self.folder is None else "names two sources"
+            raise ValueError(f"{said}: write '- folder: posts' or '- feed: https://…'")
+        if self.internal and self.feed is None:
+            raise ValueError("internal belongs to a feed: a folder is always read")
+        if self.feed is not None and not self.internal and (place := fields.internal_place(self.feed)):
+            raise ValueError(
+                f"the feed's address is {place}; if you mean that, write 'internal: true' below the feed"
+            )
+        return self
+
+    @property
+    def source(self) -> Source:
+        if self.feed is not None:
+            return FeedSource(url=self.feed, internal=self.internal)
+        assert self.folder is not None
+        return self.folder
 
 
 def _choice(kind: type[StrEnum], noun: str) -> PlainValidator:
@@ -244,7 +288,7 @@ def complaints_of(
 def _meant(place: Place) -> Place:
     """Where a misspelt key was to stand: that `name` is missing beside `nmae` is no second mistake."""
     known = list(_model_at(place[:-1]).model_fields)
-    near = known[0] if place[0] == "sources" else nearest(str(place[-1]), known)
+    near = nearest(str(place[-1]), known)
     return (*place[:-1], near or "")
 
 
@@ -284,7 +328,8 @@ def _unknown_key(place: Place) -> str:
     key = str(place[-1])
     known = list(_model_at(place[:-1]).model_fields)
     if place[0] == "sources":
-        return f"is not a kind of source that this version reads{did_you_mean(key, known) or ': use folder'}"
+        mend = did_you_mean(key, known) or ": use folder or feed"
+        return f"is not a kind of source that this version reads{mend}"
     homes = [section for section, model in SECTIONS.items() if key in model.model_fields]
     if near := did_you_mean(key, known):
         return f"is not a key here{near}"

@@ -22,7 +22,9 @@ from pipeline.pick import pick
 from pipeline.post import Brief, Post
 from pipeline.report import Exit, Outcome, Report, report_edition
 from pipeline.settings import NoPick, Pick
+from pipeline.sources import SourceUnavailable
 from pipeline.store import Store, sender_lock
+from pipeline.store.covered import covered_posts
 from pipeline.store.editions import Edition
 from pipeline.store.fence import Fence, machine_fingerprint
 from pipeline.store.ledger import Counts, Person
@@ -33,10 +35,24 @@ from subscribers.tokens import Signer
 class Source(Protocol):
     """Where posts come from."""
 
-    def posts(self) -> Sequence[Post]: ...
+    def posts(self) -> Sequence[Post]:
+        """Raises `SourceUnavailable` when one cannot be read at all."""
+        ...
 
     def problems(self) -> Sequence[str]:
         """What could not be read, as sentences that name the file."""
+        ...
+
+    def remarks(self) -> Sequence[str]:
+        """What else the editor should know of what was read."""
+        ...
+
+    def whole(self, post: Post) -> Post | str:
+        """A post with all of its text, or why it cannot be had this time."""
+        ...
+
+    def refresh(self) -> None:
+        """Take in what may be gone before the next letter."""
         ...
 
 
@@ -135,8 +151,12 @@ def run_week(week: Week, slot: Slot, *, epoch: int, stop: Event) -> Report:
     edition = store.editions.of_slot(slot.key)
     notes: tuple[str, ...] = ()
     if edition is None:
-        posts, choice = week.source.posts(), week.choice(slot)
-        waiting = pick(posts, covered=store.editions.covered(), now=now, rule=week.rule)
+        try:
+            posts = week.source.posts()
+        except SourceUnavailable as error:
+            return _held(slot, str(error))
+        choice, covered = week.choice(slot), covered_posts(store.engine)
+        waiting = pick(posts, covered=covered, now=now, rule=week.rule)
         waiting = in_order(waiting, posts, choice)
         found = first_brief(
             waiting,
@@ -144,9 +164,11 @@ def run_week(week: Week, slot: Slot, *, epoch: int, stop: Event) -> Report:
             sent=store.editions.questions(),
             chooser=week.chooser,
             no_pick=week.no_pick,
+            whole=week.source.whole,
+            covered=covered,
         )
         looks = (f"look at: {finding}" for finding in found.findings)
-        brief, notes = found.brief, (*week.source.problems(), *found.notes, *looks)
+        brief, notes = found.brief, (*_said(week.source), *found.notes, *looks)
         if brief is None:
             return _nothing_to_send(slot, waiting, notes, unread=bool(week.source.problems()))
         letter = render(
@@ -263,16 +285,24 @@ def _nothing_to_send(slot: Slot, posts: Sequence[Post], notes: tuple[str, ...], 
             outcome=Outcome.NOTHING_TO_SEND,
             edition=slot.day.isoformat(),
             week=slot.week,
-            notes=(*notes, "every post has been sent; add one to the folder"),
+            notes=(*notes, "every post has been sent; a new one goes with the next letter"),
         )
     mend = "no waiting post has both; give one `question:` and `example:` in its front matter"
+    return _held(slot, *notes, mend if posts else "no other post is left; mend the ones that cannot be read")
+
+
+def _held(slot: Slot, *notes: str) -> Report:
     return Report(
         outcome=Outcome.HELD,
         exit_code=Exit.HELD,
         edition=slot.day.isoformat(),
         week=slot.week,
-        notes=(*notes, mend if posts else "no other post is left; mend the ones that cannot be read"),
+        notes=notes,
     )
+
+
+def _said(source: Source) -> tuple[str, ...]:
+    return (*source.problems(), *source.remarks())
 
 
 def _raising(week: Week) -> Callable[[int], None]:

@@ -11,37 +11,22 @@ from pathlib import Path
 from emails.delivery import Esp
 from emails.edition import Mailing
 from emails.esp import EspSettingsError, make_esp
+from pipeline import collecting
 from pipeline.briefing import read_choice
+from pipeline.catalogue import Catalogue
 from pipeline.clock import Clock, SystemClock
 from pipeline.condense.chooser import chooser_from_environment
 from pipeline.deliver import Pace
-from pipeline.post import Brief, Post
+from pipeline.post import Brief
 from pipeline.secrets import SIGNING
 from pipeline.settings import Approval, Settings, load_settings
-from pipeline.sources.folder import read_folder
+from pipeline.sources import Asking
 from pipeline.store import Store, open_store
 from pipeline.store.fence import Fence
 from pipeline.week import Week
 from subscribers.tokens import Signer
 
 NO_LIMIT = 10_000
-
-
-class Folders:
-    """All folders of `sources:`, read at each call, so that a post saved now is a post seen now."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._problems: tuple[str, ...] = ()
-
-    def posts(self) -> Sequence[Post]:
-        language = self._settings.newsletter.language
-        read = [read_folder(source.path, language=language) for source in self._settings.sources]
-        self._problems = tuple(str(problem) for found in read for problem in found.problems)
-        return [post for found in read for post in found.posts]
-
-    def problems(self) -> Sequence[str]:
-        return self._problems
 
 
 def settings_from(path: Path) -> Settings:
@@ -95,6 +80,14 @@ def state_folder(settings: Settings) -> Path:
     return Path(path).parent if scheme.startswith("sqlite") else settings.folder / "var"
 
 
+def catalogue_of(
+    settings: Settings, *, clock: Clock | None = None, asking: Asking = Asking.LOOK
+) -> Catalogue:
+    """All posts of the newsletter's sources. Feeds are asked, and what they say is forgotten, unless
+    `asking` says otherwise."""
+    return Catalogue(settings, kept_in=state_folder(settings), clock=clock, asking=asking)
+
+
 def _why_unfit(brief: Brief, mailing: Mailing) -> Sequence[str]:
     # The checks are imported when there is a letter to check; most runs have none.
     from pipeline.check.week import why_unfit
@@ -120,6 +113,7 @@ def pace_of(settings: Settings) -> Pace:
 def opened(settings: Settings, *, clock: Clock | None = None) -> Iterator[Store]:
     """The newsletter's database for the block."""
     store = open_store(settings.storage, now=(clock or SystemClock()).now())
+    collecting.loaded()
     try:
         if SIGNING in settings.secrets:
             store.shadows.know(_signer(settings, store).shadows)
@@ -132,6 +126,7 @@ def opened(settings: Settings, *, clock: Clock | None = None) -> Iterator[Store]
 
 def week_of(settings: Settings, store: Store, *, now: datetime | None = None) -> Week:
     """The parts of one week. `now` is a time the operator made up (`run --now`)."""
+    clock = SystemClock(now)
     return Week(
         newsletter=settings.newsletter,
         schedule=settings.schedule,
@@ -143,10 +138,10 @@ def week_of(settings: Settings, store: Store, *, now: datetime | None = None) ->
         why_unfit=_why_unfit,
         pace=pace_of(settings),
         store=store,
-        source=Folders(settings),
+        source=catalogue_of(settings, clock=clock, asking=Asking.KEEP),
         esp=lambda: esp_of(settings),
         signer=signer_of(settings, store),
         fence=Fence(state_folder(settings)),
-        clock=SystemClock(now),
+        clock=clock,
         clock_is_real=now is None,
     )

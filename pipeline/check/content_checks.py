@@ -22,6 +22,14 @@ def left_over(sample: Sample) -> Iterator[str]:
             yield f"“{found[0]}” is left in the {name}"
 
 
+@check("lost-characters", Severity.ERROR, "mend the post, or its feed's charset: readers would see \ufffd")
+def lost_characters(sample: Sample) -> Iterator[str]:
+    """A source whose charset was a lie leaves U+FFFD behind (`pipeline.sources.charset`)."""
+    said = f"{sample.subject}\n{sample.preheader}\n{sample.visible}"
+    if found := re.search(r"[^\n]{0,30}\ufffd[^\n]{0,30}", said):
+        yield f"a character was lost in “{found[0].strip()}”"
+
+
 @check("sample-text", Severity.ERROR, "put your own words there")
 def sample_text(sample: Sample) -> Iterator[str]:
     newsletter = sample.mailing.newsletter

@@ -128,10 +128,10 @@ def post_link(sample: Sample) -> Iterator[str]:
 def dead(sample: Sample) -> Iterator[str]:
     if not sample.online:
         return
-    from pipeline.check.online import head_status
+    from pipeline.check.online import page_status
 
     for url in sorted({url for _, url in sample.links if url.startswith("http") and "/u/" not in url}):
-        status = head_status(url)
+        status = page_status(url, internal=sample.mailing.newsletter.url)
         if status is None or status >= 400:
             yield f"{url} answers {status or 'nothing'}"
 

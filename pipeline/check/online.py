@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import httpx
+from pipeline.sources.fetch import Fetcher, NotFetched
 
 SECONDS = 10
-_NO_HEAD = {403, 405, 501}
-"""What servers answer that know no HEAD; they are asked with GET, and their page is not read."""
+_ENOUGH = 1_000_000
+"""Bytes after which a page is there, however long it is."""
 
 
-def head_status(url: str) -> int | None:
-    """The status that `url` (http or https) answers with, after redirects; None for no answer."""
-    if not url.startswith(("https://", "http://")):
-        return None
+def page_status(url: str, *, internal: str | None = None) -> int | None:
+    """The status that `url` answers with, after redirects; None for no answer.
+
+    An address on this machine or a private network is not asked, unless it has the host and port of
+    `internal`: readers cannot reach it, and a post's link must not make us ask what stands there.
+    """
     try:
-        with httpx.Client(
-            timeout=SECONDS, follow_redirects=True, headers={"User-Agent": "weekbrief-check"}
-        ) as client:
-            status = client.head(url).status_code
-            if status in _NO_HEAD:
-                with client.stream("GET", url) as answer:
-                    status = answer.status_code
-            return status
-    except (httpx.HTTPError, httpx.InvalidURL):
-        return None
+        Fetcher().get(url, accept="text/html, */*;q=0.5", at_most=_ENOUGH, internal=internal, seconds=SECONDS)
+    except NotFetched as error:
+        return error.status
+    return 200

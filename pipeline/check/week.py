@@ -20,11 +20,12 @@ from pipeline.due import NoSuchSlot, Slot, next_slots
 from pipeline.plan import PlannedWeek, plan
 from pipeline.post import Brief, Condensed
 from pipeline.settings import Settings
+from pipeline.sources import Asking
 from pipeline.sources.folder import read_file
 from pipeline.store import Store, tables
 from pipeline.store.editions import Edition
 from pipeline.week import mailing_of
-from pipeline.wiring import Folders
+from pipeline.wiring import catalogue_of
 
 WEEKS_AHEAD = 53
 NEVER_MEANT = frozenset(
@@ -39,6 +40,7 @@ NEVER_MEANT = frozenset(
         "link-absolute",
         "link-placeholder",
         "left-over",
+        "lost-characters",
     }
 )
 """Errors that stop a letter also where nobody approves it. The others may be somebody's style, or a word that
@@ -211,7 +213,7 @@ def _sample(content: LetterContent, installation: str, findings: tuple[str, ...]
 
 def _condensed_anew(settings: Settings, store: Store, edition: Edition) -> tuple[str, ...]:
     """What the condenser says of the post today, if it is still there and would still give this edition."""
-    posts = {post.key: post for post in Folders(settings).posts()}
+    posts = {post.key: post for post in catalogue_of(settings, asking=Asking.REMEMBER).posts()}
     post = posts.get(edition.post_key)
     if post is None:
         return ()

@@ -28,8 +28,9 @@ WRONG_USE = 2
     "--lang", metavar="xx", help="The posts' language (two letters); else it is read or recognised."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
+@click.option("--internal", is_flag=True, help="Web addresses may be on this machine or a private network.")
 @click.option("--explain", is_flag=True, help="All candidates, ranked, with their scores and reasons.")
-def command(paths: tuple[str, ...], lang: str | None, as_json: bool, explain: bool) -> int:
+def command(paths: tuple[str, ...], lang: str | None, as_json: bool, internal: bool, explain: bool) -> int:
     """Show the question and the example weekbrief would take from posts.
 
     Reads files, folders, web addresses, or standard input for `-`; drafts too. Needs no configuration and
@@ -39,7 +40,7 @@ def command(paths: tuple[str, ...], lang: str | None, as_json: bool, explain: bo
 
     chooser = _chooser()
     problems = 0
-    for post in _posts(paths, lang):
+    for post in _posts(paths, lang, internal=internal):
         if isinstance(post, str):
             problems += 1
             say(f"weekbrief: {post}")
@@ -61,20 +62,20 @@ def _chooser() -> Chooser | None:
         raise click.UsageError(str(error)) from error
 
 
-def _posts(paths: tuple[str, ...], lang: str | None) -> Iterator[Post | str]:
+def _posts(paths: tuple[str, ...], lang: str | None, *, internal: bool) -> Iterator[Post | str]:
     """Each post, or the sentence that says why there is none."""
     from pipeline.reading import Unreadable
 
     for path in paths:
         try:
-            yield from _posts_at(path, lang)
+            yield from _posts_at(path, lang, internal=internal)
         except Unreadable as error:
             yield str(error)
         except OSError as error:
             yield f"{path}: {error.strerror or error}"
 
 
-def _posts_at(path: str, lang: str | None) -> Iterator[Post | str]:
+def _posts_at(path: str, lang: str | None, *, internal: bool) -> Iterator[Post | str]:
     from pipeline.reading import read_post
     from pipeline.sources.folder import read_file, read_folder
 
@@ -83,7 +84,7 @@ def _posts_at(path: str, lang: str | None) -> Iterator[Post | str]:
     elif path.startswith(("http://", "https://")):
         from pipeline.sources.page import read_page
 
-        yield read_page(path, language=lang)
+        yield read_page(path, language=lang, internal=path if internal else None)
     elif Path(path).is_dir():
         result = read_folder(Path(path), language=lang or "en", forced=lang, drafts=True)
         yield from result.posts

@@ -20,6 +20,14 @@ from pipeline.reading.normal import FORCED_BREAK, TextBuilder, clean_inline
 DEEPEST = 600
 """Elements inside one another beyond which a file is no post; Lexbor needs quadratic time for such."""
 
+MOST_ATTRIBUTES = 1_000
+"""In one tag; Lexbor compares each with all before it, so 200,000 take minutes."""
+
+_ATTRIBUTE = r"""[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+)?+)?+"""
+_ATTRIBUTES = re.compile(_ATTRIBUTE)
+_OPENING = re.compile(rf"(<[a-zA-Z][^\s/>]*+)((?:{_ATTRIBUTE})*+)")
+"""A tag up to its end, as a parser reads it (HTML, 13.2.5.32 to 39). Nothing in it is tried twice."""
+
 _HEADINGS = {f"h{rank}": rank for rank in range(1, 7)}
 _DROPPED = frozenset(
     [
@@ -181,6 +189,7 @@ def is_whole_page(source: str) -> bool:
 
 def read_html(source: str) -> HtmlContent:
     """The content of a page or fragment. Never raises for odd markup; time is linear in its length."""
+    source = _OPENING.sub(_uncrowded, source)
     if deepest(source) > DEEPEST:
         source = _ANY_TAG.sub("\n<br><br>\n", source)
     tree = LexborHTMLParser(source)
@@ -191,6 +200,12 @@ def read_html(source: str) -> HtmlContent:
         _Walk(builder, around=_AROUND if whole else _AROUND_FRAGMENT, whole=whole).walk(root)
     text, blocks = builder.build()
     return HtmlContent(text=text, blocks=blocks, **(_head(tree) if whole else {}))  # type: ignore[arg-type] # keys fit
+
+
+def _uncrowded(tag: re.Match[str]) -> str:
+    if len(tag[2]) <= 2 * MOST_ATTRIBUTES or len(_ATTRIBUTES.findall(tag[2])) <= MOST_ATTRIBUTES:
+        return tag[0]
+    return tag[1]
 
 
 def deepest(source: str) -> int:

@@ -138,7 +138,7 @@ def _assemble(
         url=front.url or content.url,
         question=front.question,
         example=front.example,
-        lead=clean_inline(unescape(front.lead)) or content.lead or _first_paragraph(content),
+        lead=clean_inline(unescape(front.lead)) or content.lead or first_paragraph(content),
     )
 
 
@@ -154,7 +154,7 @@ def _first_heading(content: HtmlContent) -> str:
     return ""
 
 
-def _first_paragraph(content: HtmlContent) -> str:
+def first_paragraph(content: HtmlContent) -> str:
     """The opening of the text: the first paragraph with a sentence in it, not a reading time."""
     for block in content.blocks:
         words = _words(content, block)

@@ -109,8 +109,8 @@ class _Long:
     def posts(self) -> Any:
         return [replace(post, text=post.text + "\n" + "x" * 200_000) for post in self._source.posts()]
 
-    def problems(self) -> Any:
-        return self._source.problems()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
 
 
 @pytest.mark.fault(23)

@@ -133,6 +133,7 @@ BROKEN: dict[str, Break] = {
     "text-invisible": text("Roept", "Ro\u200bept"),
     "text-blank-lines": text("\n\nRoept", "\n\n\n\nRoept"),
     "left-over": html("</blockquote>", "{{ naam }}</blockquote>"),
+    "lost-characters": html("</blockquote>", "caf\ufffd</blockquote>"),
     "sample-text": letter_of(address="Voorbeeldstraat 1, Utrecht"),
     "postal-address": html("Kerkpad 12", ""),
     "length": lambda good: replace(good, example="Kort."),
@@ -208,11 +209,11 @@ def test_spamassassin_itself_likes_the_letter(monkeypatch: pytest.MonkeyPatch) -
 def test_links_are_asked_for_only_when_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def status(url: str) -> int:
+    def status(url: str, *, internal: str) -> int:
         asked.append(url)
         return 404
 
-    monkeypatch.setattr("pipeline.check.online.head_status", status)
+    monkeypatch.setattr("pipeline.check.online.page_status", status)
     assert "link-dead" not in ids(sample())
     assert asked == []
     assert "link-dead" in ids(sample(online=True))

@@ -2,52 +2,46 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from pipeline.check.online import head_status
-
-
-class _Site(BaseHTTPRequestHandler):
-    def do_HEAD(self) -> None:
-        moved = self.path == "/moved"
-        status = {"/there": 200, "/moved": 301, "/no-head": 405, "/forbidden": 403}.get(self.path, 404)
-        self.send_response(status)
-        if moved:
-            self.send_header("Location", "/there")
-        self.end_headers()
-
-    def do_GET(self) -> None:
-        self.send_response(200 if self.path in ("/there", "/no-head") else 403)
-        self.end_headers()
-        self.wfile.write(b"a page")
-
-    def log_message(self, *_: object) -> None:
-        pass
+from pipeline.check.online import page_status
+from tests import faultfeed
+from tests.faultfeed import FaultFeed, fault_feed
 
 
 @pytest.fixture
-def site() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Site) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+def site() -> Iterator[FaultFeed]:
+    with fault_feed() as made:
+        made.play(faultfeed.body("a page", "text/html"), path="/there")
+        made.play(faultfeed.body("x" * 2_000_000, "text/html"), path="/long")
+        made.play(faultfeed.redirect("/there", 301), path="/moved")
+        made.play(faultfeed.status(403), path="/forbidden")
+        yield made
 
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/there", 200), ("/moved", 200), ("/gone", 404), ("/no-head", 200), ("/forbidden", 403)],
+    [("/there", 200), ("/long", 200), ("/moved", 200), ("/gone", 404), ("/forbidden", 403)],
 )
-def test_what_a_page_answers(site: str, path: str, status: int) -> None:
-    assert head_status(site + path) == status
+def test_what_a_page_answers(site: FaultFeed, path: str, status: int) -> None:
+    assert page_status(site.url + path, internal=site.url) == status
 
 
 def test_nobody_answers() -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Site) as server:
-        port = server.server_address[1]
-    assert head_status(f"http://127.0.0.1:{port}/") is None
-    assert head_status("mailto:marijke@example.org") is None
-    assert head_status("http://[bad") is None
+    with fault_feed() as gone:
+        pass
+    assert page_status(f"{gone.url}/", internal=gone.url) is None
+    assert page_status("mailto:marijke@example.org") is None
+    assert page_status("http://[bad") is None
+
+
+@pytest.mark.fault(137)
+def test_a_link_that_leads_inside_is_dead_to_readers_and_not_asked(site: FaultFeed) -> None:
+    assert page_status(f"{site.url}/there") is None
+    with fault_feed() as inner:
+        site.play(faultfeed.redirect(inner.feed), path="/inside")
+        assert page_status(f"{site.url}/inside", internal=site.url) is None
+        assert inner.asked == []
+    assert site.asked == ["/inside"]

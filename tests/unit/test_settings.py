@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 
 from emails.edition import Mailbox
 from pipeline.due import Day, Every
-from pipeline.settings import Approval, Doubt, Pick, Provider, Settings, SettingsError, Web, load_settings
+from pipeline.settings import (
+    Approval,
+    Doubt,
+    FeedSource,
+    FolderSource,
+    Pick,
+    Provider,
+    Settings,
+    SettingsError,
+    Web,
+    load_settings,
+)
 from pipeline.settings_shape import SECTIONS, File
 
 ROOT = Path(__file__).parents[2]
@@ -116,6 +127,21 @@ def test_every_key_of_the_contract_arrives_typed(load: Load, tmp_path: Path):
         doubt=Doubt.AT_MOST_ONCE,
     )
     assert found.storage == f"sqlite:///{tmp_path}/var/weekbrief.db"
+
+
+def test_feeds_stand_beside_folders_each_once(load: Load, tmp_path: Path):
+    lines = (
+        "- folder: posts", "- feed: https://Blog.example/feed/?x=1", "- feed: https://blog.example/feed/?x=1",
+        "- folder: ./posts", "- feed: http://localhost:8000", "  internal: true",
+        "- feed: https://bücher.example/f",
+    )  # fmt: skip
+    found = load(changed("- folder:", "\n  ".join(lines)))
+    assert found.sources == (
+        FolderSource(path=tmp_path / "posts", name="./posts"),
+        FeedSource(url="https://blog.example/feed/?x=1"),
+        FeedSource(url="http://localhost:8000/", internal=True),
+        FeedSource(url="https://xn--bcher-kva.example/f"),
+    )
 
 
 def test_what_is_left_out_has_a_default(load: Load, tmp_path: Path):
@@ -254,7 +280,16 @@ REFUSED = [
     ("design:", "design: my/design", 8, "newsletter.design: there is no folder"),
     ("- folder:", "- folder: postss", 10, "sources[0].folder: there is no folder"),
     ("- folder:", f"- folder: {'x' * 400}", 10, "sources[0].folder: there is no folder"),
-    ("- folder:", "- feed: https://x.example/feed", 10, "sources[0].feed: is not a kind of source"),
+    ("- folder:", "- wordpress: https://x.example/feed", 10, "sources[0].wordpress: is not a kind of source"),
+    ("- folder:", "- fed: https://x.example/feed", 10, "this version reads, did you mean 'feed'?"),
+    ("- folder:", "- feed: x.example/feed", 10, "sources[0].feed: 'x.example/feed' is not a web address"),
+    ("- folder:", "- feed: https://a:b@x.example/", 10, "sources[0].feed: must not contain a user name"),
+    ("- folder:", "- feed: https://x.example/#top", 10, "must not contain '#', spaces"),
+    ("- folder:", "- feed: http://10.1.2.3/feed", 10, "a private network; if you mean that, write 'internal"),
+    ("- folder:", "- {feed: 'https://x.example/', folder: posts}", 10, "sources[0]: names two sources"),
+    ("- folder:", "- {folder: posts, internal: true}", 10, "sources[0]: internal belongs to a feed"),
+    ("- folder:", "- {feed: 'https://x.example/', internal: 1}", 10, "sources[0].internal: 1 is neither"),
+    ("- folder:", "- {internal: true}", 10, "sources[0]: names no source"),
     ("- folder:", "- posts", 10, "sources[0]: must be a group of settings"),
     ("pick:", "pick: oldset", 11, "pick: 'oldset' is not a way to pick, did you mean 'oldest'?"),
     ("every:", "every: day", 13, "schedule.every: 'day' is not a rhythm: use week, 2 weeks or month"),

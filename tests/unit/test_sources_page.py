@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -68,7 +70,7 @@ def site():
     ],
 )
 def test_a_page_is_a_post(site, path, key, title):
-    post = read_page(site + path)
+    post = read_page(site + path, internal=site)
     assert (post.key, post.title) == (key, title)
     assert "ekst" in post.text
 
@@ -79,16 +81,31 @@ def test_a_page_is_a_post(site, path, key, title):
 )
 def test_what_cannot_be_fetched_says_why(site, path, says):
     with pytest.raises(Unreadable, match=f"(?i){says}"):
-        read_page(site + path)
+        read_page(site + path, internal=site)
 
 
 def test_a_page_too_large_is_given_up(site, monkeypatch):
     monkeypatch.setattr(page, "LARGEST", 10)
     with pytest.raises(Unreadable, match="larger"):
-        read_page(f"{site}/rust")
+        read_page(f"{site}/rust", internal=site)
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/", "http://[bad/", "http://"])
 def test_an_address_that_leads_nowhere(address):
     with pytest.raises(Unreadable):
-        read_page(address)
+        read_page(address, internal=address if "127" in address else None)
+
+
+@pytest.mark.fault(136)
+@pytest.mark.parametrize("path", ["/rust", "/moved"])
+def test_a_page_on_this_machine_only_when_it_is_meant(site, path):
+    with pytest.raises(Unreadable, match="this machine; it is not asked"):
+        read_page(site + path)
+
+
+def test_the_command_reads_one_on_this_machine_when_it_is_told_to(site):
+    command = [sys.executable, "-m", "pipeline", "condense", f"{site}/rust"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (refused.returncode, "this machine" in refused.stderr) == (2, True)
+    done = subprocess.run([*command, "--internal"], capture_output=True, text=True, check=False)
+    assert (done.returncode, "Rust" in done.stdout) == (0, True)

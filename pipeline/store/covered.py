@@ -1,0 +1,27 @@
+"""Which posts an edition was made from, read from the ledger."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine, or_, select
+
+from emails.delivery import EditionState
+from pipeline.sameness import Covered, canonical_link, text_mark
+from pipeline.store import tables
+from pipeline.store.engine import readers
+
+
+def covered_posts(engine: Engine) -> Covered:
+    """Of all editions but those that were cancelled before they began."""
+    edition = tables.edition.c
+    with readers(engine).connect() as connection:
+        rows = connection.execute(
+            select(edition.post_key, edition.post_url, edition.post_text).where(
+                or_(edition.state != EditionState.CANCELLED, edition.started_at.is_not(None))
+            )
+        )
+        found = [(row.post_key, canonical_link(row.post_url), text_mark(row.post_text)) for row in rows]
+    return Covered(
+        keys=frozenset(key for key, _, _ in found),
+        links=frozenset(link for _, link, _ in found if link),
+        texts=frozenset(text for _, _, text in found),
+    )

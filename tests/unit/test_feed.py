@@ -1,0 +1,464 @@
+"""From what a feed says to posts, and what is remembered of it from one time to the next."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline.condense import condense
+from pipeline.pick import pick
+from pipeline.post import Post
+from pipeline.sameness import NOTHING_COVERED, Covered, canonical_link
+from pipeline.settings import Pick
+from pipeline.sources import Asking, SourceUnavailable
+from pipeline.sources import feed as feeds
+from pipeline.sources.feed import FeedReader, FeedResult, merged
+from pipeline.sources.feed_format import Entry
+from pipeline.sources.kept import MOST_POSTS, Kept, KeptPost, bounded, kept_file, load, save
+from tests import faultfeed
+from tests.faultfeed import FaultFeed, fault_feed, item, rss
+
+NOW = datetime(2026, 11, 29, 7, 5, tzinfo=UTC)
+OLD = "Sun, 06 Sep 2026 10:00:00 +0200"
+NEWER = "Sun, 13 Sep 2026 10:00:00 +0200"
+FUTURE = "Sun, 06 Dec 2026 10:00:00 +0200"
+
+
+@dataclass
+class Blog:
+    """A feed on loopback and what we remember of it."""
+
+    web: FaultFeed
+    folder: Path
+
+    @property
+    def file(self) -> Path:
+        return kept_file(self.folder, self.web.feed)
+
+    def reader(self, asking: Asking = Asking.KEEP) -> FeedReader:
+        return FeedReader(self.web.feed, file=self.file, language="nl", internal=True, asking=asking)
+
+    def read(self, now: datetime = NOW, *, asking: Asking = Asking.KEEP) -> FeedResult:
+        return self.reader(asking).read(now)
+
+    def posts(self, *items: str, now: datetime = NOW) -> list[Post]:
+        """What is known after the feed showed these."""
+        self.web.play(faultfeed.body(rss(*items)))
+        return list(self.read(now).posts)
+
+
+@pytest.fixture
+def blog(tmp_path: Path) -> Iterator[Blog]:
+    with fault_feed() as web:
+        yield Blog(web, tmp_path / "var")
+
+
+def titles(posts: list[Post]) -> list[str]:
+    return [post.title for post in posts]
+
+
+# --- posts ---
+
+
+def test_an_entry_becomes_a_post_that_can_be_condensed(blog: Blog) -> None:
+    (post,) = blog.posts(item("tas"))
+    assert (post.key, post.url) == ("https://blog.example/?p=tas", "https://blog.example/tas/")
+    assert (post.title, post.language) == ("De tas bij de deur", "nl")
+    assert post.published == datetime(2026, 9, 6, 8, 0, tzinfo=UTC)
+    found = condense(post)
+    assert found.question is not None
+    assert found.question.text == faultfeed.question("tas")
+    assert found.example is not None
+
+
+def test_markup_in_a_title_is_not_taken_for_words(blog: Blog) -> None:
+    title = "<item><title>&lt;b&gt;Rust&lt;/b&gt; &amp;amp; orde&lt;script&gt;x()&lt;/script&gt;</title>"
+    (post,) = blog.posts(f"{title}<guid>1</guid><description>Tekst.</description></item>")
+    assert post.title == "Rust & orde"
+
+
+def test_a_number_for_an_id_is_made_one_of_this_blog(blog: Blog) -> None:
+    (post,) = blog.posts(item("tas", guid="17"))
+    assert post.key == "127.0.0.1:17"
+
+
+def test_a_post_without_words_is_named_and_the_others_are_read(blog: Blog) -> None:
+    empty = item("trap", content="<img src='x.jpg'>", link="")
+    assert titles(blog.posts(empty, item("tas"))) == ["De tas bij de deur"]
+    assert "“Op de trap” holds no text" in blog.read().remarks[0]
+
+
+@pytest.mark.fault(98)
+def test_posts_without_dates_keep_the_order_of_the_feed(blog: Blog) -> None:
+    """Newest first, as feeds have it; those that come later are younger."""
+    first = blog.posts(item("trap", date=None), item("tas", date=None))
+    assert titles(sorted(first, key=lambda post: post.published)) == ["De tas bij de deur", "Op de trap"]
+    assert all(post.published <= NOW for post in first)
+    later = NOW + timedelta(days=7)
+    all_of_them = [item(name, date=None) for name in ("brood", "trap", "tas")]
+    again = blog.posts(*all_of_them, now=later)
+    by_age = sorted(again, key=lambda post: post.published)
+    assert titles(by_age) == ["De tas bij de deur", "Op de trap", "Vers brood"]
+    assert by_age[:2] == sorted(first, key=lambda post: post.published), "a date, once given, stays"
+
+
+@pytest.mark.fault(98)
+def test_a_post_with_a_future_date_waits_for_its_day(blog: Blog) -> None:
+    posts = blog.posts(item("brood", date=FUTURE), item("trap", date=None), item("tas", date=OLD))
+    waiting = pick(posts, covered=NOTHING_COVERED, now=NOW, rule=Pick.OLDEST)
+    assert titles(waiting) == ["De tas bij de deur", "Op de trap"]
+    then = NOW + timedelta(days=7, hours=2)
+    assert "Vers brood" in titles(pick(posts, covered=NOTHING_COVERED, now=then, rule=Pick.OLDEST))
+
+
+HTML_BOMBS = {
+    "attributes": "<p " + " ".join(f"a{n}=1" for n in range(90_000)) + ">tekst",
+    "attributes behind odd quotes": "<p a'=\"'>\" " + " ".join(f"a{n}" for n in range(90_000)) + ">tekst",
+    "tags in values": "<a/c=" * 160_000,
+    "quotes without end": "<a b=\"<a c='" * 80_000,
+    "levels": "<div>" * 100_000 + "tekst",
+    "open brackets": "<" * 900_000,
+}
+
+
+@pytest.mark.fault(139)
+@pytest.mark.parametrize("name", list(HTML_BOMBS))
+def test_a_bomb_in_the_html_of_a_post_costs_less_than_a_second(name: str) -> None:
+    entry = Entry(id="1", link="https://blog.example/1", body=HTML_BOMBS[name], body_is_html=True)
+    began = time.process_time()
+    merged({}, [entry], feed="https://blog.example/", now=NOW, language="nl")
+    assert time.process_time() - began < 1
+
+
+def test_a_post_longer_than_any_is_not_read(blog: Blog) -> None:
+    assert titles(blog.posts(item("trap", content="x" * 1_000_001), item("tas"))) == ["De tas bij de deur"]
+    assert "is longer than any post" in blog.read().remarks[0]
+
+
+# --- the same post (98) ---
+
+
+@pytest.mark.fault(98)
+@pytest.mark.parametrize(
+    "again",
+    [
+        item("tas", guid="https://blog.example/?p=other"),
+        item("tas", guid=""),
+        item("tas", guid="", link=""),
+        item("tas", link="http://www.blog.example/tas?utm_source=rss#top"),
+        item("tas", guid="new", link="http://www.blog.example/tas?utm_source=rss"),
+        item("tas", guid="new", link="https://new.example/een-andere-plek/"),
+        item("tas", guid="new", date=NEWER),
+    ],
+    ids=["id", "no id", "nothing", "link", "id and link written anew", "id and link", "id and date"],
+)
+def test_a_post_is_the_same_by_id_else_by_link_else_by_its_words(blog: Blog, again: str) -> None:
+    (post,) = blog.posts(item("tas"))
+    covered = NOTHING_COVERED.with_post(post)
+    later = blog.posts(again, now=NOW + timedelta(days=7))
+    assert [known.key for known in later] == [post.key]
+    assert pick(later, covered=covered, now=NOW + timedelta(days=7), rule=Pick.OLDEST) == []
+
+
+@pytest.mark.fault(98)
+@pytest.mark.parametrize(
+    "again",
+    [item("tas", guid="new"), item("tas", guid="new", link="https://new.example/x"), item("tas", guid="")],
+)
+def test_also_when_nothing_is_remembered_of_the_feed(blog: Blog, again: str) -> None:
+    (post,) = blog.posts(item("tas"))
+    blog.file.unlink()
+    later = blog.posts(again, now=NOW + timedelta(days=7))
+    assert len(later) == 1
+    covered = NOTHING_COVERED.with_post(post)
+    assert pick(later, covered=covered, now=NOW + timedelta(days=7), rule=Pick.OLDEST) == []
+
+
+@pytest.mark.fault(98)
+def test_doubles_in_one_feed_are_one_post(blog: Blog) -> None:
+    posts = blog.posts(
+        item("tas"), item("tas"), item("tas", guid="x"), item("tas", guid="y", link="https://z.example/")
+    )
+    assert len(posts) == 1
+
+
+@pytest.mark.fault(98)
+def test_a_link_that_many_posts_share_says_nothing(blog: Blog) -> None:
+    same = "https://blog.example/dagboek/"
+    posts = blog.posts(item("tas", guid="1", link=same), item("trap", guid="2", link=same))
+    assert len(posts) == 2
+    again = blog.posts(item("brood", guid="3", link=same), now=NOW + timedelta(days=7))
+    assert len(again) == 3
+    covered = NOTHING_COVERED.with_post(posts[0])
+    assert len(pick(again, covered=covered, now=NOW + timedelta(days=7), rule=Pick.OLDEST)) == 2
+
+
+def test_a_file_is_known_by_its_name_alone() -> None:
+    post = Post(
+        key="a.md",
+        title="A",
+        language="nl",
+        published=NOW,
+        text="Tekst.",
+        blocks=(),
+        url="https://b.example/a",
+    )
+    covered = NOTHING_COVERED.with_post(post)
+    assert covered.has(post)
+    assert not covered.has(replace(post, key="b.md"))
+    assert covered.has(replace(post, key="b.md", stable_key=False))
+    assert covered.has(replace(post, key="b.md", stable_key=False, text="Anders."))
+    assert not Covered().has(post)
+
+
+@pytest.mark.parametrize(
+    ("url", "link"),
+    [
+        ("https://Blog.Example/Een/", "blog.example/Een"),
+        ("http://www.blog.example:80/Een#x", "blog.example/Een"),
+        ("https://blog.example/?p=1&utm_medium=feed", "blog.example?p=1"),
+        ("https://blog.example:8443/a", "blog.example:8443/a"),
+        ("https://blog.example/", ""),
+        ("https://blog.example/?utm_source=rss", ""),
+        ("mailto:x@blog.example", ""),
+        ("http://[bad/", ""),
+        (None, ""),
+    ],
+)
+def test_what_of_a_link_counts(url: str | None, link: str) -> None:
+    assert canonical_link(url) == link
+
+
+# --- what is remembered ---
+
+
+def test_posts_that_drop_off_the_feed_stay(blog: Blog) -> None:
+    blog.posts(item("tas"))
+    blog.posts(item("trap", date=NEWER), now=NOW + timedelta(days=7))
+    posts = blog.posts(item("brood", date=FUTURE), now=NOW + timedelta(days=14))
+    assert titles(posts) == ["De tas bij de deur", "Op de trap", "Vers brood"]
+
+
+def test_a_post_that_was_edited_is_edited_here_too(blog: Blog) -> None:
+    (before,) = blog.posts(item("tas"))
+    (after,) = blog.posts(item("tas", content=faultfeed.story("tas") + "<p>Een regel meer.</p>"))
+    assert after.key == before.key
+    assert after.text == before.text + "\n\nEen regel meer."
+
+
+def test_what_was_remembered_is_what_was_read(blog: Blog) -> None:
+    posts = blog.posts(item("tas"), item("trap"))
+    assert list(blog.read(asking=Asking.REMEMBER).posts) == posts
+    assert len(blog.web.asked) == 1
+
+
+def test_the_feed_is_asked_only_for_what_changed(blog: Blog) -> None:
+    blog.web.play(faultfeed.with_etag(rss(item("tas"))))
+    first = blog.read()
+    again = blog.read(NOW + timedelta(days=30))
+    assert again.posts == first.posts
+    assert blog.web.told[1]["if-none-match"] == '"een"'
+    blog.web.play(faultfeed.status(500))
+    assert blog.read(NOW + timedelta(days=36)).posts == first.posts, "the 304 made the copy fresh"
+
+
+def test_a_look_writes_nothing_and_is_not_repeated_at_once(blog: Blog) -> None:
+    blog.web.play(faultfeed.body(rss(item("tas"))))
+    for _ in range(3):
+        assert len(blog.read(asking=Asking.LOOK).posts) == 1
+    assert len(blog.web.asked) == 1
+    assert not blog.file.exists()
+
+
+def test_a_copy_that_is_broken_is_made_anew(blog: Blog, caplog: pytest.LogCaptureFixture) -> None:
+    posts = blog.posts(item("tas"))
+    whole = blog.file.read_text("utf-8")
+    for broken in ("", "{", "[]", '{"format": 99}', whole[:-20], whole.replace('"start"', '"x"')[:100]):
+        blog.file.write_text(broken, "utf-8")
+        with caplog.at_level(logging.WARNING):
+            assert list(blog.read().posts) == posts
+        assert "made anew" in caplog.text
+
+
+def test_a_disk_that_is_full_keeps_no_letter(blog: Blog, caplog: pytest.LogCaptureFixture) -> None:
+    blog.folder.write_text("a file where the folder should be")
+    assert len(blog.posts(item("tas"))) == 1
+    assert "cannot be written" in caplog.text
+
+
+def test_the_copy_is_bounded(tmp_path: Path) -> None:
+    post = Post(key="", title="", language="nl", published=NOW, text="x", blocks=())
+    made = {
+        str(n): KeptPost(
+            post=replace(post, key=str(n), published=NOW - timedelta(hours=n)),
+            fingerprint="",
+            shown=n > 10_005,
+        )
+        for n in range(MOST_POSTS + 10)
+    }
+    left = bounded(made)
+    assert len(left) == MOST_POSTS
+    assert {str(MOST_POSTS + 9), "0"} <= set(left), "what is shown stays, and the youngest"
+    save(tmp_path / "feeds" / "x.json", "https://blog.example/", Kept(posts=left))
+    assert load(tmp_path / "feeds" / "x.json").posts == left
+
+
+# --- a feed that fails (93, 95) ---
+
+FAILURES = {
+    "404": (faultfeed.status(404), "status 404"),
+    "410": (faultfeed.status(410), "status 410"),
+    "503": (faultfeed.status(503), "status 503"),
+    "empty": (faultfeed.body(""), "is empty"),
+    "login": (faultfeed.body("<!doctype html><title>Log in</title>", "text/html"), "a web page and no feed"),
+    "truncated": (faultfeed.body(rss(item("tas"))[:-60]), "breaks off"),
+    "cut": (faultfeed.cut(rss(item("tas"))), "broke off"),
+    "malformed": (faultfeed.body("<rss><channel></rss>"), "not sound XML"),
+    "bomb": (faultfeed.gzip_bomb, "larger than"),
+}
+
+
+@pytest.mark.fault(93)
+@pytest.mark.fault(95)
+@pytest.mark.parametrize("failure", list(FAILURES))
+def test_the_copy_is_used_while_it_is_fresh_and_not_longer(blog: Blog, failure: str) -> None:
+    play, says = FAILURES[failure]
+    posts = blog.posts(item("tas"), item("trap"))
+    blog.web.play(play)
+    found = blog.read(NOW + timedelta(days=6, hours=23))
+    assert list(found.posts) == posts, "not taken for posts that were deleted"
+    (problem,) = found.problems
+    assert says in problem
+    assert "the copy of 2026-11-29 07:05Z is used" in problem
+    with pytest.raises(SourceUnavailable, match=says) as caught:
+        blog.read(NOW + timedelta(days=7, hours=1))
+    assert "it was last read on 2026-11-29: the week waits" in str(caught.value)
+    assert blog.posts(item("tas"), item("trap"), now=NOW + timedelta(days=8)) == posts, "and then it is back"
+
+
+@pytest.mark.fault(93)
+@pytest.mark.parametrize("failure", list(FAILURES))
+def test_without_any_copy_the_week_waits(blog: Blog, failure: str) -> None:
+    blog.web.play(FAILURES[failure][0])
+    with pytest.raises(SourceUnavailable, match=FAILURES[failure][1]):
+        blog.read()
+
+
+@pytest.mark.fault(93)
+def test_a_feed_that_fails_is_left_alone_for_a_minute(blog: Blog) -> None:
+    blog.web.play(faultfeed.status(500))
+    for seconds in (0, 30, 59):
+        with pytest.raises(SourceUnavailable, match="status 500"):
+            blog.read(NOW + timedelta(seconds=seconds))
+    assert len(blog.web.asked) == 1
+    assert len(blog.posts(item("tas"), now=NOW + timedelta(seconds=61))) == 1
+
+
+@pytest.mark.fault(94)
+def test_a_feed_without_posts_is_no_failure_and_forgets_none(blog: Blog) -> None:
+    assert blog.posts() == []
+    assert blog.read().problems == ()
+    assert "it holds no posts" in blog.read().remarks[0]
+    (post,) = blog.posts(item("tas"))
+    assert blog.posts() == [post]
+
+
+@pytest.mark.fault(96)
+def test_lost_characters_are_named_with_their_post(blog: Blog) -> None:
+    raw = (
+        rss(item("tas", content=faultfeed.story("tas") + "<p>één caf?</p>"))
+        .encode()
+        .replace(b"caf?", b"caf\xe9")
+    )
+    blog.web.play(faultfeed.body(raw))
+    found = blog.read()
+    assert "caf\ufffd" in found.posts[0].text
+    assert any("“De tas bij de deur” has characters that could not be read" in said for said in found.remarks)
+
+
+# --- posts of which the feed gives only the beginning ---
+
+
+def teaser(blog: Blog, name: str) -> str:
+    return item(name, link=f"{blog.web.url}/{name}", summary="Soms dragen we meer dan we merken […]")
+
+
+def test_the_page_is_read_when_the_post_is_next_and_then_remembered(blog: Blog) -> None:
+    blog.web.play(faultfeed.body(faultfeed.page("tas"), "text/html"), path="/tas")
+    blog.web.play(faultfeed.body(rss(teaser(blog, "trap"), teaser(blog, "tas"))))
+    reader = blog.reader()
+    posts = {post.title: post for post in reader.read(NOW).posts}
+    assert blog.web.asked == ["/feed"], "no page is read before it is needed"
+    whole = reader.whole(posts["De tas bij de deur"])
+    assert isinstance(whole, Post)
+    assert faultfeed.question("tas") in whole.text
+    assert whole.key == posts["De tas bij de deur"].key
+    assert blog.web.asked == ["/feed", "/tas"]
+    again = blog.reader()
+    kept = {post.title: post for post in again.read(NOW).posts}
+    assert again.whole(kept["De tas bij de deur"]) == whole
+    assert blog.web.asked == ["/feed", "/tas", "/feed"]
+
+
+@pytest.mark.fault(136)
+@pytest.mark.fault(137)
+def test_a_post_s_page_is_fetched_by_the_same_rules(blog: Blog) -> None:
+    with fault_feed() as inner:
+        inner.play(faultfeed.body(faultfeed.page("tas"), "text/html"), path="/tas")
+        for link in (f"{inner.url}/tas", "http://169.254.169.254/latest/", f"{blog.web.url}/moved"):
+            blog.web.play(faultfeed.redirect(f"{inner.url}/tas"), path="/moved")
+            blog.web.play(faultfeed.body(rss(item("tas", link=link, summary="Kort […]"))))
+            reader = blog.reader()
+            found = reader.whole(reader.read(NOW).posts[0])
+            assert isinstance(found, str)
+            assert "it is not asked" in found
+        assert inner.asked == []
+
+
+@pytest.mark.parametrize("code", [404, 410])
+def test_an_old_post_that_was_taken_back_is_not_used(blog: Blog, code: int) -> None:
+    old = item("tas", link=f"{blog.web.url}/tas")
+    blog.posts(old)
+    blog.posts(item("trap", date=NEWER), now=NOW + timedelta(days=7))
+    blog.web.play(faultfeed.status(code), path="/tas")
+    reader = blog.reader()
+    posts = {post.title: post for post in reader.read(NOW + timedelta(days=7)).posts}
+    assert "it was taken back" in str(reader.whole(posts["De tas bij de deur"]))
+    assert titles(list(blog.read(asking=Asking.REMEMBER).posts)) == ["Op de trap"]
+    assert len(blog.posts(old, now=NOW + timedelta(days=14))) == 2, "unless the feed shows it again"
+
+
+@pytest.mark.parametrize(
+    "play", [faultfeed.status(503), faultfeed.status(403), faultfeed.body("x", "text/html")]
+)
+def test_an_old_post_is_used_when_its_page_is_there_or_does_not_say(blog: Blog, play: faultfeed.Play) -> None:
+    blog.posts(item("tas", link=f"{blog.web.url}/tas"))
+    blog.posts(item("trap", date=NEWER), now=NOW + timedelta(days=7))
+    blog.web.play(play, path="/tas")
+    reader = blog.reader()
+    post = reader.read(NOW + timedelta(days=7)).posts[0]
+    assert reader.whole(post) == post
+    assert blog.web.asked[-1] == "/tas"
+
+
+def test_only_so_many_pages_are_read_in_one_run(blog: Blog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "MOST_PAGES", 1)
+    blog.web.play(faultfeed.body(rss(teaser(blog, "trap"), teaser(blog, "tas"))))
+    reader = blog.reader()
+    said = [reader.whole(post) for post in reader.read(NOW).posts]
+    assert ["it was taken back" in str(said[0]), "enough pages" in str(said[1])] == [True, True]
+    assert len(blog.web.asked) == 2
+
+
+def test_a_whole_post_needs_no_page(blog: Blog) -> None:
+    blog.web.play(faultfeed.body(rss(item("tas"))))
+    reader = blog.reader()
+    (post,) = reader.read(NOW).posts
+    assert reader.whole(post) is post
+    assert blog.web.asked == ["/feed"]

@@ -1,0 +1,283 @@
+"""The fetcher against a real server that misbehaves, on loopback by the documented allow-list."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from pipeline.sources.fetch import Fetched, Fetcher, Forbidden, NotFetched
+from tests import faultfeed
+from tests.faultfeed import FaultFeed, fault_feed
+
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture
+def blog() -> Iterator[FaultFeed]:
+    with fault_feed() as made:
+        yield made
+
+
+def get(
+    blog: FaultFeed, path: str = "/feed", *, seconds: float = 30, resolve: object = None, **more: str
+) -> Fetched:
+    fetcher = Fetcher(resolve=resolve) if callable(resolve) else Fetcher()
+    return fetcher.get(
+        f"{blog.url}{path}", accept="*/*", at_most=MEGABYTE, internal=blog.url, seconds=seconds, **more
+    )
+
+
+def fails(blog: FaultFeed, path: str = "/feed", **more: float) -> str:
+    with pytest.raises(NotFetched) as caught:
+        get(blog, path, **more)
+    return str(caught.value)
+
+
+def test_a_feed_is_fetched_with_what_to_ask_next_time(blog: FaultFeed) -> None:
+    blog.play(faultfeed.body("<rss/>", ETag='"een"', Last_Modified="Sun, 06 Sep 2026 10:00:00 GMT"))
+    found = get(blog)
+    assert (found.body, found.content_type, found.etag) == (b"<rss/>", "application/rss+xml", '"een"')
+    assert found.last_modified == "Sun, 06 Sep 2026 10:00:00 GMT"
+    (told,) = blog.told
+    assert told["host"] == blog.url.removeprefix("http://")
+    assert told["user-agent"].startswith("weekbrief/")
+    assert not {"cookie", "authorization", "referer"} & set(told)
+
+
+def test_what_did_not_change_is_not_sent_again(blog: FaultFeed) -> None:
+    blog.play(faultfeed.with_etag("<rss/>"))
+    assert not get(blog).unchanged
+    assert get(blog, etag='"een"').unchanged
+    blog.play(faultfeed.status(304))
+    assert "status 304" in fails(blog), "nobody asked whether it changed"
+
+
+def test_compressed_answers_are_read(blog: FaultFeed) -> None:
+    blog.play(faultfeed.zipped("<rss/>" * 50_000))
+    assert get(blog).body == b"<rss/>" * 50_000
+
+
+@pytest.mark.fault(93)
+@pytest.mark.parametrize("code", [204, 206, 302, 400, 401, 403, 404, 410, 429, 500, 503])
+def test_no_other_status_than_200_is_an_answer(blog: FaultFeed, code: int) -> None:
+    blog.play(faultfeed.status(code))
+    assert f"status {code}" in fails(blog)
+
+
+@pytest.mark.fault(93)
+@pytest.mark.fault(97)
+@pytest.mark.parametrize("play", ["silence", "drip", "dripping_headers"])
+def test_a_server_that_is_slow_in_any_way_is_left(blog: FaultFeed, play: str) -> None:
+    blog.play(getattr(faultfeed, play))
+    assert "no whole answer within 1 seconds" in fails(blog, seconds=1)
+
+
+@pytest.mark.fault(93)
+def test_a_host_that_takes_no_connection() -> None:
+    with fault_feed() as gone:
+        pass
+    assert "takes no connection" in fails(gone)
+
+
+@pytest.mark.fault(97)
+def test_an_answer_that_breaks_off_is_none(blog: FaultFeed) -> None:
+    blog.play(faultfeed.cut(faultfeed.rss(faultfeed.item("tas"))))
+    assert "broke off" in fails(blog)
+    whole = faultfeed.gzip.compress(b"<rss/>" * 1000)
+    blog.play(faultfeed.body(whole[:-9], Content_Encoding="gzip"))
+    assert "broke off" in fails(blog)
+    blog.play(faultfeed.body(b"no gzip", Content_Encoding="gzip"))
+    assert "broke off" in fails(blog)
+    blog.play(faultfeed.body(b"x", Content_Encoding="br"))
+    assert "did not ask for" in fails(blog)
+
+
+CHILD = """
+import resource, sys, time
+from pipeline.sources.fetch import Fetcher, NotFetched
+fetcher = Fetcher()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+began = time.process_time()
+try:
+    fetcher.get(sys.argv[1], accept="*/*", at_most=20_000_000, internal=sys.argv[1], seconds=60)
+except NotFetched as error:
+    print(error)
+print(time.process_time() - began)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.fault(97)
+@pytest.mark.parametrize("play", ["endless", "gzip_bomb"])
+def test_a_feed_without_end_is_cut_and_memory_stays_flat(blog: FaultFeed, play: str) -> None:
+    blog.play(getattr(faultfeed, play))
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, blog.feed], capture_output=True, text=True, check=True, timeout=120
+    )
+    said, took, grew = done.stdout.splitlines()
+    assert "larger than 20 MB" in said
+    assert float(took) < 5, "CPU seconds"
+    assert int(grew) < 100_000, "kB"
+
+
+@pytest.mark.fault(137)
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_a_redirect_to_an_inner_address_is_not_followed(blog: FaultFeed, code: int) -> None:
+    """The feed itself may be internal; another port of the same machine may not."""
+    with fault_feed() as inner:
+        inner.play(faultfeed.body("the secret"))
+        blog.play(faultfeed.redirect(inner.feed, code))
+        with pytest.raises(Forbidden, match="this machine; it is not asked"):
+            get(blog)
+        assert inner.asked == []
+
+
+@pytest.mark.fault(137)
+@pytest.mark.parametrize(
+    "to",
+    [
+        "http://localhost:1/", "http://[::1]/", "http://169.254.169.254/latest/meta-data/", "//10.0.0.1/",
+        "file:///etc/passwd", "http://2130706433/", "http://0x7f.1/", "http://u:p@127.0.0.1/", "ftp://127.0.0.1/",
+        "gopher://127.0.0.1:11211/x", "http://[::ffff:169.254.169.254]/", "javascript:alert(1)",
+    ],
+)  # fmt: skip
+def test_where_a_redirect_must_not_lead(blog: FaultFeed, to: str) -> None:
+    blog.play(faultfeed.redirect(to))
+    with pytest.raises(Forbidden):
+        get(blog)
+    assert blog.asked == ["/feed"]
+
+
+@pytest.mark.fault(137)
+def test_a_redirect_on_the_same_host_is_followed_five_times(blog: FaultFeed) -> None:
+    for n in range(5):
+        blog.play(faultfeed.redirect(f"/{n + 1}" if n else "1", 301), path=f"/{n}" if n else "/feed")
+    blog.play(faultfeed.body("<rss/>"), path="/5")
+    assert get(blog).url == f"{blog.url}/5"
+    blog.play(faultfeed.redirect("/6"), path="/5")
+    assert "redirects more than 5 times" in fails(blog)
+    blog.play(faultfeed.redirect("/feed"))
+    assert "redirects more than 5 times" in fails(blog)
+
+
+class Rebinding:
+    """A name that means an open address at first and this machine afterwards."""
+
+    def __init__(self, *answers: str) -> None:
+        self._answers = list(answers)
+        self.asked: list[str] = []
+
+    def __call__(self, host: str, _port: int, _seconds: float) -> Sequence[str]:
+        self.asked.append(host)
+        return [self._answers.pop(0)]
+
+
+@pytest.mark.fault(137)
+def test_the_vetted_address_is_the_one_connected_to(blog: FaultFeed) -> None:
+    """The name is looked up once a hop; what it means later is nobody's business."""
+    port = blog.url.rpartition(":")[2]
+    blog.play(faultfeed.body("<rss/>"))
+    resolve = Rebinding("127.0.0.1", "10.0.0.1")
+    address = f"http://blog.example:{port}/feed"
+    found = Fetcher(resolve=resolve).get(address, accept="*/*", at_most=MEGABYTE, internal=address)
+    assert found.body == b"<rss/>"
+    assert resolve.asked == ["blog.example"]
+    assert blog.told[0]["host"] == f"blog.example:{port}", "the server is told the name"
+
+
+@pytest.mark.fault(137)
+def test_a_name_that_turns_inwards_between_two_hops_is_caught(blog: FaultFeed) -> None:
+    """First hop: the operator's own blog. Second: another name, which is vetted anew."""
+    port = blog.url.rpartition(":")[2]
+    blog.play(faultfeed.redirect(f"http://other.example:{port}/secret"))
+    blog.play(faultfeed.body("the secret"), path="/secret")
+    address = f"http://blog.example:{port}/feed"
+    with pytest.raises(Forbidden, match=r"other\.example: leads to 127\.0\.0\.1"):
+        Fetcher(resolve=Rebinding("127.0.0.1", "127.0.0.1")).get(
+            address, accept="*/*", at_most=MEGABYTE, internal=address
+        )
+    assert blog.asked == ["/feed"]
+
+
+@pytest.mark.fault(137)
+def test_the_same_name_is_vetted_again_at_each_hop(blog: FaultFeed) -> None:
+    port = blog.url.rpartition(":")[2]
+    blog.play(faultfeed.redirect("/next"))
+    address = f"http://blog.example:{port}/feed"
+    resolve = Rebinding("127.0.0.1", "169.254.169.254")
+    with pytest.raises(Forbidden, match="a cloud's metadata service"):
+        Fetcher(resolve=resolve).get(address, accept="*/*", at_most=MEGABYTE, internal=address)
+    assert resolve.asked == ["blog.example", "blog.example"]
+
+
+@pytest.mark.fault(136)
+def test_this_machine_is_not_asked_unless_it_is_meant(blog: FaultFeed) -> None:
+    blog.play(faultfeed.body("<rss/>"))
+    with pytest.raises(Forbidden, match="this machine"):
+        Fetcher().get(blog.feed, accept="*/*", at_most=MEGABYTE)
+    assert blog.asked == []
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`blog.pem` and its key, for blog.example, signed by itself."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed, so no test certificate can be made")
+    folder = tmp_path_factory.mktemp("certificate")
+    words = (
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    )
+    name = ("-subj", "/CN=test", "-addext", "subjectAltName=DNS:blog.example")
+    files = ("-keyout", folder / "blog.key", "-out", folder / "blog.pem")
+    subprocess.run(["openssl", *words, *name, *files], check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.fault(137)
+def test_tls_proves_the_name_although_the_vetted_address_is_connected_to(certificate: Path) -> None:
+    named: list[str | None] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "blog.pem", certificate / "blog.key")
+    context.sni_callback = lambda _socket, name, _context: named.append(name)
+    trusted = ssl.create_default_context(cafile=certificate / "blog.pem")
+    with fault_feed(context) as blog:
+        port = blog.url.rpartition(":")[2]
+        blog.play(faultfeed.body("<rss/>"))
+        fetcher = Fetcher(resolve=lambda *_: ["127.0.0.1"], ssl_context=trusted)
+        for host, fits in (("blog.example", True), ("other.example", False)):
+            address = f"https://{host}:{port}/feed"
+            try:
+                found = fetcher.get(address, accept="*/*", at_most=MEGABYTE, internal=address)
+            except NotFetched as error:
+                assert not fits
+                assert "certificate is not valid for its name" in str(error)
+            else:
+                assert (fits, found.body) == (True, b"<rss/>")
+        blog.play(faultfeed.redirect(f"http://blog.example:{port}/feed"))
+        address = f"https://blog.example:{port}/feed"
+        with pytest.raises(Forbidden, match="from https:// to http://"):
+            fetcher.get(address, accept="*/*", at_most=MEGABYTE, internal=address)
+    assert named == ["blog.example", "other.example", "blog.example"]
+
+
+def test_no_proxy_of_the_environment_is_used(blog: FaultFeed, monkeypatch: pytest.MonkeyPatch) -> None:
+    blog.play(faultfeed.body("<rss/>"))
+    with fault_feed() as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        assert get(blog).body == b"<rss/>"
+        assert proxy.asked == []
