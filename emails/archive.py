@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from emails import pages
 from emails.edition import Newsletter
-from emails.words import Words
+from emails.words import Words, direction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,8 @@ class ArchivedLetter:
     """Of the post it came from."""
     url: str | None
     """Of that post, fit to be linked to."""
+    language: str = ""
+    """Of that post, and so of what stands here; empty where it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,14 @@ def letter_page(
     )
 
 
+def language_attributes(letter: ArchivedLetter, around: str) -> Markup:
+    """`lang` and `dir` for what a letter says, where the words around it are in another language (WCAG
+    3.1.2); empty where it is the same, or not known."""
+    if not letter.language or letter.language.split("-")[0] == around.split("-")[0]:
+        return Markup("")
+    return Markup(' lang="{}" dir="{}"').format(letter.language, direction(letter.language))
+
+
 def paragraphs(text: str) -> list[list[str]]:
     """Each with its lines."""
     return [part.split("\n") for part in text.split("\n\n") if part.strip()]
@@ -128,6 +138,7 @@ def _render(page: str, newsletter: Newsletter, places: Places, **values: object)
             day_month=lambda text: _day_month(said, text),
             language=newsletter.language,
             direction=said.direction,
+            spoken=lambda one: language_attributes(one, newsletter.language) or Markup(' dir="auto"'),
             newsletter=newsletter,
             places=places,
             place_of=places.letter,

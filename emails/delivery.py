@@ -151,8 +151,9 @@ class Capabilities:
     """How long the provider honours an idempotency key; None: it has none."""
     own_list_unsubscribe: str = "yes"
     """`yes`, `account-setting` or `no`: does our List-Unsubscribe header survive?"""
-    eight_bit_local_part: bool = False
-    """Takes non-ASCII local parts (SMTPUTF8)."""
+    eight_bit_local_part: bool | None = None
+    """Takes local parts beyond ASCII (SMTPUTF8, RFC 6531). None: not documented, so it is asked; False: such
+    people are skipped."""
     search: Search | None = None
     """None: nobody can ask this provider what became of a batch."""
     notes: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ import binascii
 import re
 import unicodedata
 from base64 import encodebytes
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime
@@ -33,6 +33,9 @@ _HEADER_LINE = 998
 _FOLDED_LINE = 78
 _ENCODED_WORD = 75
 _LIST_ID_BYTES = 255
+_SPECIAL = re.compile(r"[\s<>,;\"()\\\x00-\x1f\x7f]").search
+_PLAIN_ADDRESSES = re.compile(r"(?:[!#-'*+\--9=?A-Z^-~]++@[!#-'*+\--9=?A-Z^-~]++\n)*+").fullmatch
+"""A dot-atom's characters around one @ (RFC 5322 3.2.3), an address a line."""
 _BOUNDARY = "=_weekbrief_part_=_"
 """May be the same in every message: `=_` cannot occur in quoted-printable, nor `_` in base64."""
 
@@ -45,11 +48,13 @@ def build_message(mailing: Mailing, recipient: Recipient, *, date: datetime | No
     """The letter of `mailing` for one recipient, as complete RFC 5322 bytes with CRLF line ends.
 
     `date` is when it is sent, timezone-aware; None leaves the Date header out, for a provider that adds its
-    own. Pure: the same values give the same bytes. Raises `HeaderError`.
+    own. A name that no header can hold is left out: the letter reaches its reader without it. Pure: the same
+    values give the same bytes. Raises `HeaderError`.
     """
     newsletter, parts = mailing.newsletter, split(mailing.letter)
     values = {"unsubscribe": recipient.unsubscribe_url}
-    to = Mailbox(address=recipient.address, name=recipient.name)
+    name = "" if header_problem(recipient.name) else recipient.name
+    to = Mailbox(address=recipient.address, name=name)
     return _message(
         [
             *_envelope(newsletter, mailing.letter, to, recipient.message_id, date),
@@ -143,13 +148,7 @@ def ascii_address(address: str) -> str:
     Raises `HeaderError` for what is no address, and for a local part that only SMTPUTF8 could carry.
     """
     local, at, domain = address.rpartition("@")
-    if (
-        header_problem(address)
-        or not at
-        or not local
-        or not domain
-        or re.search(r"[\s<>,;\"()\\\x00-\x1f\x7f]", address)
-    ):
+    if header_problem(address) or not at or not local or not domain or "@" in local or _SPECIAL(address):
         raise HeaderError(f"{address!r} is not an e-mail address")
     if not local.isascii():
         raise HeaderError(
@@ -159,6 +158,28 @@ def ascii_address(address: str) -> str:
         return f"{local}@{domain if domain.isascii() else idna.encode(domain, uts46=True).decode('ascii')}"
     except idna.IDNAError as error:
         raise HeaderError(f"{address!r}: the part after @ is no domain: {error}") from error
+
+
+def unwritable(addresses: Sequence[str], *, ascii_only: bool) -> list[int]:
+    """The places in `addresses` of those that no message can be written to.
+
+    Whoever writes to the database beside us may leave such in it. `ascii_only`: neither can one whose local
+    part is beyond ASCII, for want of SMTPUTF8 (RFC 6531). All at once, as nearly every list has none.
+    """
+    text = "\n".join([*addresses, ""])
+    if _PLAIN_ADDRESSES(text) and "=?" not in text:
+        return []
+    return [place for place, address in enumerate(addresses) if not _writable(address, ascii_only)]
+
+
+def _writable(address: str, ascii_only: bool) -> bool:
+    local, at, domain = address.rpartition("@")
+    plain_local = local if local.isascii() or ascii_only else "x"
+    try:
+        ascii_address(f"{plain_local}{at}{domain}")
+    except HeaderError:
+        return False
+    return header_problem(local) is None and not _SPECIAL(local) and "@" not in local
 
 
 # What configuration asks --------------------------------------------------------------------------

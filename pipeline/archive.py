@@ -19,7 +19,14 @@ from xml.etree import ElementTree as ET  # only to write
 
 from markupsafe import escape
 
-from emails.archive import ArchivedLetter, Places, index_page, letter_page, paragraphs
+from emails.archive import (
+    ArchivedLetter,
+    Places,
+    index_page,
+    language_attributes,
+    letter_page,
+    paragraphs,
+)
 from emails.edition import Newsletter
 from emails.pages import page_words
 from emails.render import BadLink, href
@@ -60,6 +67,7 @@ def archived(published: Published) -> ArchivedLetter:
         example=published.example.strip("\n"),
         title=" ".join(published.post_title.split()),
         url=url,
+        language=published.language,
     )
 
 
@@ -200,14 +208,17 @@ def _item(newsletter: Newsletter, one: Published) -> Mapping[str, object]:
         "content_html": _content(newsletter, letter),
         "date_published": one.at.isoformat(),
     }
+    if language_attributes(letter, newsletter.language):
+        item["language"] = letter.language
     return item | ({"external_url": letter.url} if letter.url else {})
 
 
 def _content(newsletter: Newsletter, letter: ArchivedLetter) -> str:
     """Question, example and the way to the post, as HTML."""
     said = page_words(newsletter.language, newsletter.address_form)
-    parts = [f"<p><strong>{escape(letter.question)}</strong></p>"]
-    parts += (f"<p>{'<br>'.join(map(escape, lines))}</p>" for lines in paragraphs(letter.example))
+    spoken = language_attributes(letter, newsletter.language)
+    parts = [f"<p{spoken}><strong>{escape(letter.question)}</strong></p>"]
+    parts += (f"<p{spoken}>{'<br>'.join(map(escape, lines))}</p>" for lines in paragraphs(letter.example))
     if letter.url:
         onward = escape(said.say("letter.read", title=letter.title))
         parts.append(f'<p><a href="{escape(letter.url)}">{onward}</a></p>')

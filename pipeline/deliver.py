@@ -14,7 +14,7 @@ import random
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -32,6 +32,7 @@ from emails.delivery import (
     Sought,
 )
 from emails.edition import Mailing
+from emails.message import unwritable
 from pipeline.clock import Clock
 from pipeline.crashpoint import crashpoint
 from pipeline.pacing import Gate
@@ -59,6 +60,14 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 LATER = 15.0
 """Seconds before people are handed over again whom the provider left out for now."""
 
+CHANGED = (
+    "their request no longer builds to the same bytes (another secret, address or version of this program?): "
+    "asked for again, it might be sent twice. Look them up in the provider's own log. If it has them: "
+    "weekbrief doubts write-off; if not: weekbrief doubts release; then weekbrief resume"
+)
+NO_ADDRESS = "not an address"
+"""Why somebody is skipped to whom no message can be written."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
@@ -84,6 +93,14 @@ class StopReason(StrEnum):
     """As many as may go in a day have gone; the rest goes on tomorrow."""
     ASKED = "asked"
     """A signal or an operator asked us to stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """People nobody has claimed yet, and the request that would reach them."""
+
+    people: Sequence[Person]
+    request: Request
 
 
 Progress = Callable[[AnswerClass | None, int], None]
@@ -120,6 +137,8 @@ class Sending:
         self._again: deque[Batch] = deque()
         self._cursor = 0
         self._ahead: list[Person] = []
+        self._builder: ThreadPoolExecutor | None = None
+        self._next: Future[Ready | None] | None = None
         self._accepted = self._refused = self._lost = 0
         self._bad_since: float | None = None
         self._gate = Gate(pace.rate, now=clock.now(), opens=ledger.gate_opens())
@@ -132,7 +151,10 @@ class Sending:
         """Send to everyone still pending. Stops early on a hold, a signal, or a provider that is away."""
         self.settle()
         self._canary()
-        workers = self._pace.concurrency if self._esp.capabilities.keyed else 1
+        if not self._esp.capabilities.keyed:
+            self._work_alone()
+            return
+        workers = self._pace.concurrency
         with ThreadPoolExecutor(workers, thread_name_prefix="sender") as pool:
             for done in [pool.submit(self._work) for _ in range(workers)]:
                 done.result()
@@ -176,29 +198,75 @@ class Sending:
                 with self._taking:
                     batch = self._again.popleft() if self._again else None
                     people = [] if batch else self._next_people(self._batch_size)
-                if not (batch or people):
-                    return
+                    if not (batch or people):
+                        self._mind_the_quota()
+                        return
                 self._carry(batch or self._claim_and_send(people, None))
         except BaseException:
             self._stop.set()
             raise
 
+    def _work_alone(self) -> None:
+        """For a provider with no keys, which has one call in flight: while it is waited for, the next request
+        is built. Who leaves in between is seen when it is claimed, and it is built anew."""
+        with ThreadPoolExecutor(1, thread_name_prefix="builder") as pool:
+            self._builder = pool
+            while not self._stopping():
+                if self._again:
+                    self._carry(self._again.popleft())
+                elif ready := self._take_next():
+                    self._carry(self._claim_and_send(ready.people, None, ready.request))
+                else:
+                    self._mind_the_quota()
+                    return
+
+    def _take_next(self) -> Ready | None:
+        ahead, self._next = self._next, None
+        return ahead.result() if ahead else self._make_ready()
+
+    def _make_ready(self) -> Ready | None:
+        people = self._next_people(self._batch_size)
+        return Ready(people=people, request=self._build(people, self._key(people))) if people else None
+
+    def _build_ahead(self) -> None:
+        if self._builder is not None and self._next is None:
+            self._next = self._builder.submit(self._make_ready)
+
     def _next_people(self, limit: int) -> list[Person]:
         people = self._in_line(min(limit, self._left_today))
-        if people:
-            del self._ahead[: len(people)]
-            self._left_today -= len(people)
-        elif not self._left_today and self._in_line(1):
-            self._halt(StopReason.QUOTA, f"{self._pace.per_day} people a day: the rest goes on tomorrow")
+        del self._ahead[: len(people)]
+        self._left_today -= len(people)
         return people
+
+    def _mind_the_quota(self) -> None:
+        if not self._left_today and self._in_line(1):
+            self._halt(StopReason.QUOTA, f"{self._pace.per_day} people a day: the rest goes on tomorrow")
 
     def _in_line(self, most: int) -> list[Person]:
         """Whose turn it is. Some are read ahead, so that small batches do not cost a query each; what became
         of them meanwhile shows when they are claimed."""
-        if len(self._ahead) < most:
-            self._ahead += self._ledger.pending(after=self._cursor, limit=max(most, READ_AHEAD))
-            self._cursor = self._ahead[-1].ordinal if self._ahead else self._cursor
+        while len(self._ahead) < most:
+            found = self._ledger.pending(after=self._cursor, limit=max(most, READ_AHEAD))
+            if not found:
+                break
+            self._cursor = found[-1].ordinal
+            self._ahead += self._writable(found)
         return self._ahead[:most]
+
+    def _writable(self, people: list[Person]) -> list[Person]:
+        """`people` without those whose address no message can hold, who are skipped: only another program
+        can have put such a one here, and it must not cost the others their letter."""
+        ascii_only = self._esp.capabilities.eight_bit_local_part is False
+        places = unwritable([person.address or "" for person in people], ascii_only=ascii_only)
+        if not places:
+            return people
+        odd = [people[place] for place in places]
+        who = ", ".join(str(person.ordinal) for person in odd)
+        log.warning("no message can be written to the address of recipients %s: skipped", who)
+        self._ledger.leave_out(odd, reason=NO_ADDRESS)
+        self._progress(None, len(odd))
+        ordinals = {person.ordinal for person in odd}
+        return [person for person in people if person.ordinal not in ordinals]
 
     def _quota(self) -> int:
         if self._pace.per_day is None:
@@ -217,7 +285,7 @@ class Sending:
 
     def _room(self, most: int) -> int:
         """How many people fit into `most` bytes, measured on the first two."""
-        people = self._ledger.pending(after=0, limit=2)
+        people = self._in_line(2)
         if len(people) < 2:
             return 1
         one, two = (len(self._build(people[:n], self._key(people[:n])).body) for n in (1, 2))
@@ -269,11 +337,13 @@ class Sending:
             return self._claim_and_send(people, batch)
         return self._ask_again(batch, people)
 
-    def _claim_and_send(self, people: Sequence[Person], batch: Batch | None) -> Batch | None:
+    def _claim_and_send(
+        self, people: Sequence[Person], batch: Batch | None, built: Request | None = None
+    ) -> Batch | None:
         for _ in range(MAX_LOOKS):
             if not people:
                 return None
-            request = self._build(people, self._key(people))
+            request, built = built or self._build(people, self._key(people)), None
             crashpoint("built")
             claimed = self._claim(people, batch, request)
             if isinstance(claimed, Intent):
@@ -346,9 +416,7 @@ class Sending:
         request = self._build(people, batch.key)
         if request.sha256 != batch.request_sha256:
             who = f"recipients {batch.first} to {batch.last}"
-            self._halt(
-                StopReason.HELD, f"{who} are in doubt, and their request no longer builds to the same bytes"
-            )
+            self._halt(StopReason.HELD, f"{who} are in doubt, and {CHANGED}")
             return None
         if not self._pause_until(self._gate.reserve(self._clock.now()), patiently=True):
             return None
@@ -366,6 +434,7 @@ class Sending:
         crashpoint("after intent")
         self._fence(intent.ledger_seq)
         crashpoint("after fence")
+        self._build_ahead()
         self._keep_distance()
         answer = self._esp.submit(request, self._pace.deadline)
         crashpoint("after answer")

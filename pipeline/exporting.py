@@ -18,7 +18,6 @@ from pipeline.store.bulk import Held
 from pipeline.store.suppressions import Suppression
 from subscribers.cells import neutral
 from subscribers.consent import ConsentKind, ConsentRecord
-from subscribers.suppression import SuppressionReason
 
 COLUMNS: Final = (
     *("email", "name", "language", "status", "frequency", "paused_until"),
@@ -82,7 +81,7 @@ def _suppression(suppression: Suppression | None, *, known: bool) -> dict[str, o
     """A suppression outranks the state: whoever reads the file must not mail them."""
     if suppression is None:
         return {}
-    erased = suppression.reason is SuppressionReason.ERASED
+    erased = suppression.hidden
     address = {"email": None if erased else suppression.address_key}
     return {
         **({} if known else address),

@@ -16,8 +16,8 @@ from subscribers.addresses import MAX_TYPED, Address, AddressError, clean_name, 
 from subscribers.holdings import Holdings
 from subscribers.moving import AddressChange, move_standing
 from subscribers.notices import MoveLink
-from subscribers.pages import PageName, Reply
 from subscribers.preferences import OwnParts
+from subscribers.replies import PageName, Reply
 from subscribers.subscriber import Standing, Subscriber, SubscriberState
 
 LINK_LIFE: Final = timedelta(days=1)

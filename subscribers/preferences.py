@@ -16,8 +16,8 @@ from emails.edition import Newsletter
 from emails.pages import page_language
 from subscribers import links
 from subscribers.notices import DataLink
-from subscribers.pages import PageName, Reply
 from subscribers.ports import JoinCounter, PreferenceStore, SubscriberStore
+from subscribers.replies import PageName, Reply
 from subscribers.subscriber import Frequency, Subscriber, SubscriberState
 from subscribers.tokens import Signer
 

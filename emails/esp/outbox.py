@@ -36,6 +36,7 @@ CAPABILITIES = Capabilities(
     max_batch=500,
     max_bytes=50_000_000,
     key_life=timedelta(days=36_500),
+    eight_bit_local_part=False,
     notes=("Writes .eml files; nobody is mailed.",),
 )
 

@@ -57,6 +57,7 @@ CAPABILITIES = Capabilities(
     name="smtp",
     max_batch=1,
     max_bytes=10_000_000,
+    eight_bit_local_part=False,
     notes=(
         "SMTP has no idempotency key, and a mail server cannot be asked what it took: a lost answer leaves "
         "one person in doubt.",

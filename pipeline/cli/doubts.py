@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.output import print_json
+from pipeline.cli.output import print_json, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipeline.store import Store
     from pipeline.store.doubts import Doubt
 
@@ -42,6 +44,7 @@ def list_(config: Path, week: str | None, as_json: bool) -> int:
 
     with opened(settings_from(config)) as store:
         doubts = _doubts(store, week)
+        holds = _holds(store, doubts)
     for doubt in doubts:
         if as_json:
             print_json({name: getattr(doubt, name) for name in doubt.__slots__})
@@ -53,6 +56,11 @@ def list_(config: Path, week: str | None, as_json: bool) -> int:
             )
     if not doubts and not as_json:
         click.echo("Nobody is in doubt.")
+    for edition, why in holds.items():
+        say(f"{edition} is on hold: {why}")
+    if any(doubt.state == "uncertain" for doubt in doubts):
+        say("To ask the provider again: weekbrief doubts check WEEK. To decide yourself, with --reason TEXT:")
+        say("weekbrief doubts release WEEK (they may get two) or write-off WEEK (they may get none).")
     return 0
 
 
@@ -112,6 +120,12 @@ def _decide(
     what = "are sent to again at the next run" if send_again else "are written off as unconfirmed"
     click.echo(f"{people} people {what}.")
     return 0
+
+
+def _holds(store: Store, doubts: Sequence[Doubt]) -> dict[str, str]:
+    """Why the editions of these doubts are on hold, by edition."""
+    editions = (store.editions.find(day) for day in dict.fromkeys(doubt.edition for doubt in doubts))
+    return {each.day: each.hold_reason for each in editions if each is not None and each.hold_reason}
 
 
 def _doubts(store: Store, week: str | None) -> list[Doubt]:

@@ -83,6 +83,6 @@ def open_store(storage: str, *, now: datetime) -> Store:
         editions=Editions(engine),
         doubts=Doubts(engine),
         incoming=Incoming(engine),
-        events=Events(engine),
-        suppressions=Suppressions(engine),
+        events=Events(engine, shadows),
+        suppressions=Suppressions(engine, shadows),
     )

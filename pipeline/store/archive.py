@@ -8,12 +8,14 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from emails.delivery import EditionState
+from emails.delivery import BatchState, EditionState
 from pipeline.store import tables
 from pipeline.store.engine import readers
 
-_edition = tables.edition.c
+_edition, _batch = tables.edition.c, tables.batch.c
 _UNDER_WAY = (EditionState.SENDING, EditionState.SETTLING)
+_LEFT = (BatchState.SUBMITTING, BatchState.UNCERTAIN, BatchState.ACCEPTED, BatchState.WRITTEN_OFF)
+"""Of a batch that somebody may have got."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,8 @@ class Published:
     example: str
     post_title: str
     post_url: str | None
+    language: str = ""
+    """Of the post, and so of question, example and title; empty where it is not known."""
     at: datetime
     """When it began to go out."""
 
@@ -38,8 +42,10 @@ class Archive:
         return self._found(_edition.state == EditionState.FINISHED)
 
     def letter(self, day: str) -> Published | None:
-        """The edition of a local date, as soon as it goes out: the first reader's link works."""
-        under_way = _edition.state.in_(_UNDER_WAY) & _edition.hold_reason.is_(None)
+        """The edition of a local date, as soon as it goes out: the first reader's link works. It goes on
+        working when the edition is held after somebody may have it; before, a hold hides it."""
+        left = select(_batch.id).where(_batch.edition_id == _edition.id, _batch.state.in_(_LEFT)).exists()
+        under_way = _edition.state.in_(_UNDER_WAY) & (_edition.hold_reason.is_(None) | left)
         found = self._found(_edition.day == day, (_edition.state == EditionState.FINISHED) | under_way)
         return found[0] if found else None
 
@@ -51,6 +57,7 @@ class Archive:
                 _edition.example,
                 _edition.post_title,
                 _edition.post_url,
+                _edition.post_language,
                 _edition.created_at,
                 _edition.started_at,
             )
@@ -71,5 +78,6 @@ def _published(row: Any) -> Published:
         example=row.example,
         post_title=row.post_title,
         post_url=row.post_url,
+        language=row.post_language,
         at=row.started_at or row.created_at,
     )

@@ -1,8 +1,9 @@
 """Lists of people, in and out, a thousand to a statement.
 
 What `Subscribers` does for one person in several statements, this does for a thousand in about as many. The
-rules are the same: every standing suppression wins, and evidence of consent stands with each change. People
-who are known are locked in the order of their addresses, and the chain of consents comes last, as everywhere.
+rules are the same: every standing suppression wins, and evidence of consent stands with each change. One list
+is written at a time, people who are known are locked in the order of their addresses, and the chain of
+consents comes last, as everywhere.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from sqlalchemy.dialects import sqlite
 from pipeline.crashpoint import crashpoint
 from pipeline.store import tables
 from pipeline.store.consents import append, as_record
-from pipeline.store.engine import is_sqlite, readers, writing
-from pipeline.store.people import as_subscriber
+from pipeline.store.engine import StorageTrouble, is_sqlite, readers, writing
+from pipeline.store.people import as_subscriber, in_turn
 from pipeline.store.shadows import Shadows
 from pipeline.store.suppressions import Suppression, suppress
 from subscribers.consent import ConsentKind, ConsentRecord
@@ -30,6 +31,9 @@ from subscribers.taking_in import Fate, Standing, Wanted, after, fate, leaves
 
 CHUNK: Final = 1_000
 """People in a transaction: a list of a million never stands in memory, and others can write in between."""
+
+MAX_TRIES: Final = 5
+"""How often a chunk is begun that others keep from being written."""
 
 SWEEP_EVERY: Final = 25
 """Chunks between two looks for garbage; a look takes about 50 ms."""
@@ -63,11 +67,10 @@ class Bulk:
         after its commit, or, if `whole`, before it. `ASKED` is only told: to ask them is up to the caller."""
         if not whole:
             for chunk in chunks:
-                with writing(self._engine) as connection:
-                    fates = self._take(connection, chunk, now)
-                yield fates
+                yield self._take_alone(chunk, now)
             return
         with writing(self._engine) as connection:
+            in_turn(connection)
             for chunk in chunks:
                 yield self._take(connection, chunk, now)
 
@@ -111,6 +114,19 @@ class Bulk:
             yield from (Held(subscriber=None, suppression=_as_suppression(row)) for row in rows)
             last = rows[-1].address_key
 
+    def _take_alone(self, chunk: Sequence[Wanted], now: datetime) -> list[Fate]:
+        """One chunk in a transaction of its own, and again where another program was in its way: then nothing
+        of it was written."""
+        for tries_left in reversed(range(MAX_TRIES)):
+            try:
+                with writing(self._engine) as connection:
+                    in_turn(connection)
+                    return self._take(connection, chunk, now)
+            except StorageTrouble as trouble:
+                if not (trouble.locked and tries_left):
+                    raise
+        raise AssertionError("the last try ends this")
+
     def _take(self, connection: Connection, chunk: Sequence[Wanted], now: datetime) -> list[Fate]:
         self._sweep()
         self._shadows.require(connection)
@@ -141,7 +157,7 @@ class Bulk:
         names = [*shadows, *(shadow for several in shadows.values() for shadow in several)]
         reasons = _reasons(connection, names)
         return {
-            key: _known(persons.get(key), [reasons[one] for one in (key, *hidden) if one in reasons])
+            key: _known(persons.get(key), {one: reasons[one] for one in (*hidden, key) if one in reasons})
             for key, hidden in shadows.items()
         }
 
@@ -152,6 +168,8 @@ class _Known:
 
     id: int
     standing: Standing
+    place: str = ""
+    """The key of what suppresses it: its own, or, for someone erased, the hash. Empty where nothing does."""
 
 
 class _Work:
@@ -181,8 +199,8 @@ class _Work:
             rows = [{"number": number, **values} for number, values in sorted(self._changed.items())]
             for names, alike in _alike(rows):
                 connection.execute(statement.values({name: bindparam(name) for name in names}), alike)
-        _insert_suppressions(connection, list(self._suppressions.values()))
-        for key, reason, source, at in self._stronger:
+        _insert_suppressions(connection, [self._suppressions[key] for key in sorted(self._suppressions)])
+        for key, reason, source, at in sorted(self._stronger):
             suppress(connection, key, reason, source=source, at=at)
         append(connection, [(number or numbers[key], record) for key, number, record in self._consents])
 
@@ -211,7 +229,7 @@ class _Work:
         key, at = wanted.address.key, wanted.left_at or self._now
         reason = wanted.reason or SuppressionReason.MANUAL
         if known.standing.suppressed is not None:
-            self._stronger.append((key, reason, _SOURCE, at))
+            self._stronger.append((known.place or key, reason, _SOURCE, at))
         else:
             self._suppressions[key] = {"address_key": key, "reason": reason, "source": _SOURCE, "since": at}
         if not leaves(wanted, known.standing):
@@ -247,14 +265,16 @@ def _given(wanted: Wanted) -> ConsentRecord:
     return wanted.consent
 
 
-def _known(row: Row[Any] | None, reasons: Sequence[SuppressionReason]) -> _Known:
-    suppressed = max(reasons, key=lambda reason: reason.strength, default=None)
+def _known(row: Row[Any] | None, reasons: Mapping[str, SuppressionReason]) -> _Known:
+    """`reasons` by the key they stand under, the hashes of someone erased first."""
+    suppressed = max(reasons.values(), key=lambda reason: reason.strength, default=None)
+    place = next(iter(reasons), "")
     if row is None:
-        return _Known(id=0, standing=Standing(suppressed=suppressed))
+        return _Known(id=0, standing=Standing(suppressed=suppressed), place=place)
     standing = Standing(
         state=SubscriberState(row.state), confirmed_at=row.confirmed_at, suppressed=suppressed
     )
-    return _Known(id=row.id, standing=standing)
+    return _Known(id=row.id, standing=standing, place=place)
 
 
 def _reasons(connection: Connection, keys: Sequence[str]) -> dict[str, SuppressionReason]:

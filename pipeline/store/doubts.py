@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Engine, Row, func, insert, select, update
 
 from emails.delivery import BatchState, DeliveryState, EditionState
 from pipeline.store import tables
@@ -71,26 +71,25 @@ class Doubts:
     def listed(self, *, edition_id: int | None = None) -> list[Doubt]:
         """Everyone in doubt, or of one edition, by edition and place."""
         query = (
-            select(
-                _edition.day,
-                _edition.week,
-                _batch.id,
-                _batch.provider,
-                _batch.last_submit_at,
-                _batch.state.label("batch_state"),
-                _batch.reason,
-                _person.address,
-            )
-            .join(tables.batch, (_batch.edition_id == _edition.id))
-            .join(tables.delivery, (_person.edition_id == _edition.id) & (_person.batch_id == _batch.id))
+            select(tables.batch, _edition.day, _edition.week)
+            .join(tables.edition, _edition.id == _batch.edition_id)
             .where(_batch.state.in_((BatchState.UNCERTAIN, BatchState.WRITTEN_OFF)))
-            .where(_person.state.in_((DeliveryState.SUBMITTED, DeliveryState.UNCONFIRMED)))
-            .order_by(_edition.id, _person.ordinal)
         )
         if edition_id is not None:
             query = query.where(_edition.id == edition_id)
+        found = []
         with self._readers.connect() as connection:
-            return [_doubt(row) for row in connection.execute(query)]
+            for batch in connection.execute(query).all():
+                people = (
+                    select(_person.ordinal, _person.address)
+                    .where(*_members(batch))
+                    .where(_person.state.in_((DeliveryState.SUBMITTED, DeliveryState.UNCONFIRMED)))
+                )
+                found += [
+                    ((batch.edition_id, person.ordinal), _doubt(batch, person.address))
+                    for person in connection.execute(people)
+                ]
+        return [doubt for _, doubt in sorted(found, key=lambda one: one[0])]
 
     def release(self, batches: Sequence[int], *, who: str, reason: str, now: datetime) -> int:
         """Let these batches be sent again, in a person's name: whoever has the letter gets a second copy.
@@ -138,13 +137,13 @@ class Doubts:
                     update(tables.batch)
                     .where(_batch.id == batch_id, _batch.state.in_(was))
                     .values(state=batch, reason=f"{what} by {who}: {reason}", not_before=None)
-                    .returning(_batch.edition_id)
+                    .returning(_batch.id, _batch.edition_id, _batch.first, _batch.last)
                 ).one_or_none()
                 if row is None:
                     continue
                 moved += connection.execute(
                     update(tables.delivery)
-                    .where(_person.edition_id == row.edition_id, _person.batch_id == batch_id)
+                    .where(*_members(row))
                     .where(_person.state.in_((DeliveryState.SUBMITTED, DeliveryState.UNCONFIRMED)))
                     .values(state=people, reason=None if people is DeliveryState.CLAIMED else reason)
                 ).rowcount
@@ -188,6 +187,15 @@ class Doubts:
             for row in rows:
                 yield _audit_line(row, attempts.get(row.batch_id, ()), reports.get(row.delivery_id, ()))
             last = rows[-1].ordinal
+
+
+def _members(batch: Row[Any]) -> tuple[ColumnElement[bool], ...]:
+    """The people of a batch: they stand between its first and its last, where the primary key finds them."""
+    return (
+        _person.edition_id == batch.edition_id,
+        _person.ordinal.between(batch.first, batch.last),
+        _person.batch_id == batch.id,
+    )
 
 
 def _attempts(connection: Any, batches: set[int]) -> dict[int, tuple[dict[str, Any], ...]]:
@@ -242,14 +250,14 @@ def _audit_line(
     )
 
 
-def _doubt(row: Any) -> Doubt:
+def _doubt(batch: Row[Any], address: str | None) -> Doubt:
     return Doubt(
-        edition=row.day,
-        week=row.week,
-        batch=row.id,
-        address=row.address or "(erased)",
-        state="uncertain" if row.batch_state == BatchState.UNCERTAIN else "unconfirmed",
-        provider=row.provider,
-        since=row.last_submit_at,
-        reason=row.reason or "",
+        edition=batch.day,
+        week=batch.week,
+        batch=batch.id,
+        address=address or "(erased)",
+        state="uncertain" if batch.state == BatchState.UNCERTAIN else "unconfirmed",
+        provider=batch.provider,
+        since=batch.last_submit_at,
+        reason=batch.reason or "",
     )

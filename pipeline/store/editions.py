@@ -143,6 +143,7 @@ class Editions:
                     post_title=brief.post.title,
                     post_url=brief.post.url,
                     post_text=brief.post.text,
+                    post_language=brief.post.language,
                     question=brief.question.text,
                     question_start=brief.question.start,
                     question_end=brief.question.end,

@@ -211,6 +211,8 @@ def _postgresql_durable(connection: Any, _entry: ConnectionPoolEntry) -> None:
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _FULL, _FULL_ON_POSTGRESQL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR), "53100"
+_IN_A_CIRCLE = ("40P01", "40001")
+"""PostgreSQL ended this transaction because two waited for each other, or read what another changed."""
 
 
 def _in_plain_words(context: ExceptionContext) -> BaseException | None:
@@ -228,6 +230,9 @@ def _trouble(error: BaseException, *, broken: bool) -> StorageTrouble | None:
     if code == sqlite3.SQLITE_BUSY:
         seconds = f"{BUSY_TIMEOUT_MS / 1000:g} s"
         text = f"another program has kept the database locked for more than {seconds}; run again"
+        return StorageTrouble(text, passing=True, locked=True)
+    if getattr(error, "sqlstate", None) in _IN_A_CIRCLE:
+        text = "another program worked on the same rows; run again"
         return StorageTrouble(text, passing=True, locked=True)
     if code in _DAMAGED:
         text = f"the database is damaged ({error}): nothing more is sent. Put a backup of it back"

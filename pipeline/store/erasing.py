@@ -13,12 +13,12 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Engine, or_, select, update
 
-from emails.delivery import DeliveryState
+from emails.delivery import BatchState, DeliveryState, EditionState
 from pipeline.store import tables
 from pipeline.store.consents import forget_networks_of
 from pipeline.store.engine import is_sqlite, writing
 from pipeline.store.people import by_id, lift, suppressed
-from pipeline.store.suppressions import suppress
+from pipeline.store.suppressions import ERASED, suppress
 from subscribers.scrubbing import scrubbed
 from subscribers.subscriber import Frequency, Subscriber, SubscriberState
 from subscribers.suppression import SuppressionReason
@@ -39,8 +39,11 @@ _subscriber, _delivery, _event, _incoming, _change = (
 def erase(engine: Engine, subscriber_id: int, *, shadow: str, at: datetime) -> bool:
     """Forget who this was, at one stroke. False when nobody is left under that number.
 
-    Who waits for an edition is skipped. Only a letter that is on its way or in doubt keeps its address until
-    that is settled: without it nobody could find out, for the whole batch (`Editions.finish`).
+    Why they were suppressed before goes with the rest: no more than a hash may stay, and whoever confirms
+    anew from their own mailbox has the last word.
+
+    Who waits for an edition is skipped. Only in a batch that is on its way or in doubt the address stays
+    until that is settled: without it nobody could find out, for the whole batch (`Editions.finish`).
     """
     with writing(engine) as connection:
         known = by_id(connection, subscriber_id, lock=True)
@@ -53,7 +56,7 @@ def erase(engine: Engine, subscriber_id: int, *, shadow: str, at: datetime) -> b
         _forget_reports(connection, [delivery_id for delivery_id, _ in letters])
         _forget_calls(connection, {known.address, known.address_key, *(old for _, old in letters if old)})
         lift(connection, known.address_key)
-        suppress(connection, shadow, SuppressionReason.ERASED, source="erased", at=at)
+        suppress(connection, shadow, SuppressionReason.ERASED, source=ERASED, at=at)
     sweep(engine)
     return True
 
@@ -73,7 +76,7 @@ def erase_stranger(engine: Engine, address_key: str, *, shadow: str, at: datetim
             return False
         if stopped:
             lift(connection, address_key)
-            suppress(connection, shadow, SuppressionReason.ERASED, source="erased", at=at)
+            suppress(connection, shadow, SuppressionReason.ERASED, source=ERASED, at=at)
     sweep(engine)
     return True
 
@@ -117,9 +120,32 @@ def _forget_in_editions(connection: Connection, subscriber_id: int) -> None:
     )
     connection.execute(
         update(tables.delivery)
-        .where(theirs, _delivery.state != DeliveryState.SUBMITTED)
+        .where(theirs, _delivery.state != DeliveryState.SUBMITTED, _settled())
         .values(**tables.NOBODY)
     )
+
+
+def _settled() -> ColumnElement[bool]:
+    """Not in a batch that is on its way or in doubt: that may have to be asked for again, to the same byte,
+    also with those in it of whom a report has shown already that they were sent to."""
+    under_way = (BatchState.SUBMITTING, BatchState.UNCERTAIN)
+    asked_again = select(tables.batch.c.id).where(tables.batch.c.state.in_(under_way))
+    return or_(_delivery.batch_id.is_(None), _delivery.batch_id.not_in(asked_again))
+
+
+def forget_settled(engine: Engine) -> int:
+    """Forget those who were erased while a letter to them was in doubt, where the edition was cancelled and
+    so is never finished. Gives how many that were."""
+    gone = (_subscriber.address_key.is_(None), _subscriber.state == SubscriberState.ERASED)
+    cancelled = select(tables.edition.c.id).where(tables.edition.c.state == EditionState.CANCELLED)
+    with writing(engine) as connection:
+        return connection.execute(
+            update(tables.delivery)
+            .where(_delivery.edition_id.in_(cancelled), _delivery.address.is_not(None))
+            .where(_delivery.subscriber_id.in_(select(_subscriber.id).where(*gone)))
+            .where(_delivery.state != DeliveryState.SUBMITTED, _settled())
+            .values(**tables.NOBODY)
+        ).rowcount
 
 
 def _forget_person(connection: Connection, known: Subscriber) -> None:

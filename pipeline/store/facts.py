@@ -10,6 +10,7 @@ from sqlalchemy import Engine, func, select
 from emails.delivery import EditionState
 from pipeline.store import tables
 from pipeline.store.engine import readers
+from pipeline.store.incoming import MAX_TRIES
 from subscribers.subscriber import SubscriberState
 
 
@@ -20,7 +21,7 @@ class Facts:
     held: int
     """Editions on hold."""
     waiting: int
-    """Reports of the provider that came in and were not worked off yet."""
+    """Calls of providers that are still to be read."""
 
 
 def facts_of(engine: Engine) -> Facts:
@@ -32,9 +33,15 @@ def facts_of(engine: Engine) -> Facts:
             for name, number in connection.execute(select(state, func.count()).group_by(state))
         }
         held: int = connection.execute(
-            select(func.count()).select_from(tables.edition).where(edition.state == EditionState.HELD)
+            select(func.count())
+            .select_from(tables.edition)
+            .where(edition.hold_reason.is_not(None))
+            .where(edition.state.not_in((EditionState.FINISHED, EditionState.CANCELLED)))
         ).scalar_one()
-        waiting: int = connection.execute(select(func.count()).select_from(tables.incoming)).scalar_one()
+        unread = tables.incoming.c.tries < MAX_TRIES
+        waiting: int = connection.execute(
+            select(func.count()).select_from(tables.incoming).where(unread)
+        ).scalar_one()
     return Facts(
         subscribers={state: found.get(state, 0) for state in SubscriberState}, held=held, waiting=waiting
     )

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, case, delete, func, insert, select, update
+from sqlalchemy import Engine, case, delete, func, select, update
 
 from pipeline.store import tables
 from pipeline.store.engine import readers, writing
+from pipeline.store.statements import keep_call, new, run_for_rows
 
 _incoming = tables.incoming.c
 
@@ -42,23 +43,33 @@ class Incoming:
     def keep(self, calls: Sequence[Raw]) -> None:
         """Store these calls in one synced transaction: after it none is lost."""
         rows = [
-            {
-                "provider": call.provider,
-                "received_at": call.received_at,
-                "body": call.body,
-                "headers": json.dumps(dict(call.headers)),
-            }
+            new(
+                {
+                    "provider": call.provider,
+                    "received_at": call.received_at,
+                    "body": call.body,
+                    "headers": json.dumps(dict(call.headers)) if call.headers else "{}",
+                }
+            )
             for call in calls
         ]
         with writing(self._engine) as connection:
-            connection.execute(insert(tables.incoming), rows)
+            run_for_rows(connection, keep_call(), rows)
 
-    def waiting(self, *, limit: int, after: int = 0) -> list[Raw]:
-        """The next calls to be read, oldest first: at most `limit`, and no more than fits in memory well."""
+    def newest(self) -> int:
+        """The number of the newest call that is kept; 0 when there is none. None is given twice."""
+        with self._readers.connect() as connection:
+            found: int | None = connection.execute(select(func.max(_incoming.id))).scalar_one()
+            return found or 0
+
+    def waiting(self, *, limit: int, after: int = 0, last: int | None = None) -> list[Raw]:
+        """The next calls to be read, oldest first, with numbers above `after` and up to `last`: at most
+        `limit`, and no more than fits in memory well."""
+        upper = () if last is None else (_incoming.id <= last,)
         with self._readers.connect() as connection:
             sizes = connection.execute(
                 select(_incoming.id, func.length(_incoming.body))
-                .where(_incoming.tries < MAX_TRIES, _incoming.id > after)
+                .where(_incoming.tries < MAX_TRIES, _incoming.id > after, *upper)
                 .order_by(_incoming.id)
                 .limit(limit)
             ).all()

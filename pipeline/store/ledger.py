@@ -354,6 +354,18 @@ class Ledger:
                 for delivery_id, provider_id in people.items()
             )
 
+    def leave_out(self, people: Sequence[Person], *, reason: str) -> None:
+        """Skip people nobody has claimed, to whom no letter can be written."""
+        ordinals = [person.ordinal for person in people]
+        with self._writing() as connection:
+            self._own(connection)
+            connection.execute(
+                update(tables.delivery)
+                .where(_person.edition_id == self._edition_id, _person.ordinal.in_(ordinals))
+                .where(_person.state == DeliveryState.PENDING)
+                .values(state=DeliveryState.SKIPPED, reason=reason)
+            )
+
     def write_off(self, batch: Batch, *, reason: str) -> None:
         """Give a batch in doubt up: its people are `unconfirmed` and listed (at most once)."""
         with self._writing() as connection:

@@ -1,7 +1,7 @@
 """Rows about people, within a transaction: the steps that joining, leaving and preferences are made of.
 
-Locks on PostgreSQL are taken in one order: people, editions, batches, deliveries, suppressions, and the chain
-of consents last.
+Locks on PostgreSQL are taken in one order: the turn of a list, people, editions, batches, deliveries,
+suppressions, and the chain of consents last.
 """
 
 from __future__ import annotations
@@ -10,16 +10,28 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, select, text, update
 
 from pipeline.store import tables
-from pipeline.store.engine import insert_new
+from pipeline.store.engine import insert_new, is_sqlite
+from pipeline.store.suppressions import suppress
 from subscribers.addresses import Address
 from subscribers.consent import ConsentKind, ConsentRecord
 from subscribers.subscriber import Frequency, Subscriber, SubscriberState
 from subscribers.suppression import SuppressionReason
 
 _subscriber, _suppression = tables.subscriber.c, tables.suppression.c
+
+
+_LISTS = 0x7765656B6C697374  # "weeklist"
+
+
+def in_turn(connection: Connection) -> None:
+    """To be asked before a whole list of people is written: on PostgreSQL two lists with the same people in
+    another order would wait for each other in a circle, so they go one after the other. SQLite has one
+    writer anyway."""
+    if not is_sqlite(connection):
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LISTS})
 
 
 def by_id(connection: Connection, subscriber_id: int, *, lock: bool = False) -> Subscriber | None:
@@ -93,6 +105,16 @@ def lift(connection: Connection, address_key: str, shadows: Sequence[str] = ()) 
     connection.execute(
         delete(tables.suppression).where(_suppression.address_key.in_((address_key, *shadows)))
     )
+
+
+def uncover(connection: Connection, address_key: str, shadows: Sequence[str]) -> None:
+    """Put what stands against an address under a shadow of it in clear: its owner came back, who had been
+    erased, and who sends looks for the address itself."""
+    hidden = connection.execute(select(tables.suppression).where(_suppression.address_key.in_(shadows))).all()
+    for row in hidden:
+        reason = SuppressionReason(row.reason)
+        suppress(connection, address_key, reason, source=row.source, at=row.since)
+    connection.execute(delete(tables.suppression).where(_suppression.address_key.in_(shadows)))
 
 
 def as_subscriber(row: Row[Any]) -> Subscriber:

@@ -6,13 +6,17 @@ program hands the key's function in once it knows the secret and the database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from sqlalchemy import Connection, select
 
 from pipeline.store import tables
 from pipeline.store.engine import StorageError
-from subscribers.suppression import SuppressionReason
+
+PAGE = 10_000
+"""Hashes in one question."""
+HIDDEN = tables.suppression.c.address_key.not_like("%@%")
+"""Rows that stand under a shadow: a hash has no @, and every address has one."""
 
 
 class Shadows:
@@ -29,14 +33,25 @@ class Shadows:
         """The shadows under which this address may stand; none while the secret is not known."""
         return () if self._of is None else self._of(address_key)
 
+    def places(self, connection: Connection, address_keys: Collection[str]) -> dict[str, str]:
+        """Under which key a suppression of each of these addresses is to stand: its own, or, for one that was
+        erased, its shadow, so that it does not come back in clear."""
+        own = {key: key for key in address_keys}
+        addresses = {shadow: key for key in own for shadow in self.of(key)}
+        if not addresses:
+            return own
+        here, hashes = tables.suppression.c.address_key, list(addresses)
+        for start in range(0, len(hashes), PAGE):
+            query = select(here).where(here.in_(hashes[start : start + PAGE]))
+            own |= {addresses[shadow]: shadow for shadow in connection.execute(query).scalars()}
+        return own
+
     def require(self, connection: Connection) -> None:
         """Raises `StorageError` when people were erased here and nobody could tell who: without the secret
-        an import would bring them back."""
+        an import would bring them, or their address, back."""
         if self._of is not None:
             return
-        erased = select(tables.suppression.c.reason).where(
-            tables.suppression.c.reason == SuppressionReason.ERASED
-        )
+        erased = select(tables.suppression.c.reason).where(HIDDEN)
         if connection.execute(erased.limit(1)).first() is not None:
             raise StorageError(
                 "people were erased here, and without WEEKBRIEF_SECRET nobody can tell who must not be added "

@@ -16,6 +16,7 @@ from sqlalchemy import (
     ClauseElement,
     Connection,
     Dialect,
+    Insert,
     Select,
     Update,
     bindparam,
@@ -197,6 +198,12 @@ def settle_each(names: tuple[str, ...]) -> Update:
     )
 
 
+@cache
+def keep_call() -> Insert:
+    """`new_…`: a call of a provider, as it came."""
+    return insert(tables.incoming).values(_setting(["provider", "received_at", "body", "headers"]))
+
+
 def run(connection: Connection, statement: ClauseElement, values: Mapping[str, object]) -> Any:
     """Run a statement of this file; gives the driver's cursor. Only for results that need no conversion:
     numbers and text. Raises `StorageTrouble`, or what the driver does."""
@@ -223,6 +230,21 @@ def run_for_each(
     rows = ready.rows(ready.by_name(same), names, each)
     try:
         driver(connection).cursor().executemany(ready.text, rows)
+    except Exception as error:
+        raise_trouble(connection, error)
+        raise
+
+
+def run_for_rows(
+    connection: Connection, statement: ClauseElement, rows: Sequence[Mapping[str, object]]
+) -> None:
+    """Run a statement once for each row of parameters. Raises as `run`."""
+    if not rows:
+        return
+    ready = _ready(statement, connection.dialect)
+    given = [ready.parameters(row) for row in rows]
+    try:
+        driver(connection).cursor().executemany(ready.text, given)
     except Exception as error:
         raise_trouble(connection, error)
         raise

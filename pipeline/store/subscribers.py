@@ -16,11 +16,13 @@ from pipeline.store.people import (
     as_subscriber,
     by_id,
     by_key,
+    in_turn,
     insert_person,
     lift,
     record,
     save,
     suppressed,
+    uncover,
 )
 from pipeline.store.shadows import Shadows
 from pipeline.store.suppressions import suppress
@@ -99,6 +101,8 @@ class Subscribers:
             reason = suppressed(connection, known.address_key, shadows)
             if reason is not None and reason.lifted_by_consent:
                 lift(connection, known.address_key, shadows)
+            elif reason is not None:
+                uncover(connection, known.address_key, shadows)
             said = replace(
                 record(ConsentKind.CONFIRMED, how, known, at),
                 wording=wording,
@@ -153,6 +157,7 @@ class Subscribers:
         outcomes of a transaction come after its commit."""
         for chunk in _chunks(people):
             with writing(self._engine) as connection:
+                in_turn(connection)
                 self._shadows.require(connection)
                 made = [
                     self._add_confirmed(connection, address, name=name, language=language, consent=consent)

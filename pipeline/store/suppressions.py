@@ -10,9 +10,12 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from pipeline.store import tables
 from pipeline.store.engine import insert_new, readers, writing
+from pipeline.store.shadows import Shadows
 from subscribers.suppression import SuppressionReason
 
 PAGE = 1_000
+ERASED = "erased"
+"""The source of what is kept of somebody who was erased."""
 
 _suppression = tables.suppression.c
 
@@ -27,11 +30,17 @@ class Suppression:
     source: str
     since: datetime
 
+    @property
+    def hidden(self) -> bool:
+        """True for someone erased."""
+        return "@" not in self.address_key
+
 
 class Suppressions:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, shadows: Shadows) -> None:
         self._engine = engine
         self._readers = readers(engine)
+        self._shadows = shadows
 
     def listed(self, *, reason: SuppressionReason | None = None) -> Iterator[Suppression]:
         """All of them, or those for one reason, by address; a page at a time."""
@@ -64,28 +73,39 @@ class Suppressions:
         return Suppression(address_key=row.address_key, reason=reason, source=row.source, since=row.since)
 
     def add(self, found: Iterable[Suppression]) -> int:
-        """Take these in, a thousand to a transaction; a stronger reason replaces a weaker one. Gives how many
-        changed anything."""
+        """Take these in, a thousand to a transaction; a stronger reason replaces a weaker one. Of those who
+        were erased only the hash stays. Gives how many changed anything. Raises `StorageError` when nobody
+        can tell who was erased."""
         changed = 0
         for chunk in _chunks(found):
             with writing(self._engine) as connection:
-                for each in sorted(chunk, key=lambda one: one.address_key):
-                    changed += suppress(
-                        connection, each.address_key, each.reason, source=each.source, at=each.since
-                    )
+                self._shadows.require(connection)
+                places = self._shadows.places(connection, {each.address_key for each in chunk})
+                for each in sorted(chunk, key=lambda one: places[one.address_key]):
+                    place = places[each.address_key]
+                    changed += suppress(connection, place, each.reason, source=each.source, at=each.since)
         return changed
 
     def lift(self, address_key: str, *, who: str, reason: str, now: datetime) -> bool:
-        """Take one away, in a person's name. False when there was none."""
+        """Take one away, in a person's name. False when there was none. Whoever was erased stays so: only
+        what came after that goes, unless their very hash is named."""
         with writing(self._engine) as connection:
+            place = self._shadows.places(connection, [address_key])[address_key]
             lifted = connection.execute(
                 delete(tables.suppression).where(_suppression.address_key == address_key)
             ).rowcount
+            if place != address_key:
+                lifted += connection.execute(
+                    update(tables.suppression)
+                    .where(_suppression.address_key == place)
+                    .where(_suppression.reason != SuppressionReason.ERASED)
+                    .values(reason=SuppressionReason.ERASED, source=ERASED)
+                ).rowcount
             if lifted:
                 connection.execute(
                     insert(tables.decision).values(at=now, who=who, what="lift suppression", reason=reason)
                 )
-            return lifted == 1
+            return lifted > 0
 
 
 def suppress(

@@ -174,6 +174,7 @@ edition = Table(
     Column("post_title", Text, nullable=False),
     Column("post_url", Text),
     Column("post_text", Text, nullable=False),
+    Column("post_language", String(35), nullable=False, server_default=""),
     Column("question", Text, nullable=False),
     Column("question_start", Integer, nullable=False),
     Column("question_end", Integer, nullable=False),

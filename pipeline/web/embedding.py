@@ -15,7 +15,7 @@ from starlette.routing import Route
 from pipeline.web.joining import Joining
 from pipeline.web.reading import body_of
 from pipeline.web.site import Site, either
-from subscribers.pages import JoinForm
+from subscribers.joining import JoinForm
 
 PREFLIGHT_SECONDS = 600
 """How long a browser may remember that it was allowed."""

@@ -15,7 +15,8 @@ from starlette.routing import Route
 
 from pipeline.web.reading import body_of, fields_of
 from pipeline.web.site import Site, either
-from subscribers.pages import JoinForm, Reply
+from subscribers.joining import JoinForm, JoinPages
+from subscribers.replies import Reply
 
 JOIN_SECONDS: Final = 0.4
 """Every sign-up is answered after this time at the earliest, so that the time says nothing about the
@@ -29,6 +30,7 @@ class Joining:
     """`/join`, `/` and `/c/TOKEN`."""
 
     site: Site
+    pages: JoinPages
     seconds: float = JOIN_SECONDS
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(JOIN_THREADS))
 
@@ -50,9 +52,8 @@ class Joining:
         return None
 
     async def join(self, request: Request) -> Response:
-        pages = self.site.pages
         if request.method != "POST":
-            return self.site.answer(pages.show_join(request.query_params.get("language", "")))
+            return self.site.answer(self.pages.show(request.query_params.get("language", "")))
         form = self._form(request, fields_of(request, await body_of(request)))
         return self.site.answer(await self.take_up(form))
 
@@ -64,7 +65,7 @@ class Joining:
         return reply
 
     def _take_up(self, form: JoinForm) -> Reply:
-        reply = self.site.pages.join(form)
+        reply = self.pages.join(form)
         if reply.held is not None:
             self.site.held_back(reply.held)
         return reply

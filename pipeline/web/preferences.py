@@ -15,8 +15,8 @@ from starlette.routing import Route
 from pipeline.web.reading import body_of, fields_of
 from pipeline.web.site import Site, either
 from subscribers.own_data import OwnDataPages
-from subscribers.pages import Reply
 from subscribers.preferences import PreferenceForm, PreferencePages
+from subscribers.replies import Reply
 
 
 @dataclass(frozen=True, slots=True)

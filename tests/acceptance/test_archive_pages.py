@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -81,6 +82,40 @@ def test_only_letters_that_went_out_can_be_read(site: Site, web: httpx.Client) -
         assert (day in feed) is listed, state
         assert (day in feed_json) is listed, state
         assert web.get(f"{site.base}/archive/{day}").status_code == (200 if readable else 404), state
+
+
+@pytest.mark.parametrize(
+    ("batch", "readable"),
+    [
+        *(("accepted", True), ("uncertain", True), ("submitting", True), ("written_off", True)),
+        *(("prepared", False), ("refused", False)),
+    ],
+)
+def test_a_hold_hides_a_letter_only_as_long_as_nobody_has_it(
+    site: Site, web: httpx.Client, batch: str, readable: bool
+) -> None:
+    edition(site.opened, "2026-11-29", EditionState.SENDING, hold="paused by Marijke")
+    edition(site.opened, "2026-11-22", EditionState.SENDING, hold="paused by Marijke")
+    with site.opened.engine.begin() as connection:
+        values = {"edition_id": 1, "first": 1, "last": 1, "size": 1, "provider": "sandbox", "key": "k"}
+        connection.execute(insert(tables.batch).values(**values, state=batch))
+    page = web.get(f"{site.base}/archive/2026-11-29")
+    assert page.status_code == (200 if readable else 404)
+    assert web.get(f"{site.base}/archive/2026-11-22").status_code == 404, "another letter's batch"
+    assert "2026-11-29" not in web.get(f"{site.base}/archive").text, "the index waits for the end"
+
+
+def test_a_letter_from_a_post_in_another_language_says_so(site: Site, web: httpx.Client) -> None:
+    english = replace(builders.brief(), post=builders.post(language="en"))
+    for day, brief in (("2026-11-29", english), ("2026-11-22", builders.brief())):
+        slot = builders.slot(date.fromisoformat(day))
+        made = site.opened.editions.create(slot, brief, builders.mailing(), now=NOW, approved=True)
+        assert made is not None
+        site.opened.editions.finish(made, now=NOW)
+    foreign, own = (web.get(f"{site.base}/archive/{day}").text for day in ("2026-11-29", "2026-11-22"))
+    assert '<h1 class="question" lang="en" dir="ltr">' in foreign
+    assert '<h1 class="question" dir="auto">' in own
+    assert 'lang="en"' in own, "the way to the newer letter"
 
 
 @pytest.mark.fault(149)

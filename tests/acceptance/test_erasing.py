@@ -13,8 +13,11 @@ import httpx
 import pytest
 from sqlalchemy import insert, select, update
 
+from emails.events import Event, EventKind
 from pipeline.store import tables
 from pipeline.store.engine import StorageError, is_sqlite
+from pipeline.store.events import Report
+from pipeline.store.suppressions import Suppression
 from subscribers.addresses import normalise
 from subscribers.consent import verify
 from subscribers.ports import AddOutcome
@@ -284,3 +287,108 @@ def test_the_command_forgets_and_remove_only_stops(folder: Folder) -> None:
     assert back.returncode == 1, "the import left them out"
     evidence = folder.weekbrief("subscribers", "verify")
     assert evidence.returncode == 0, evidence.stdout + evidence.stderr
+
+
+# An erased address that somebody names again
+
+
+@pytest.mark.standard("G-09")
+def test_no_command_brings_an_erased_address_back_in_clear(folder: Folder) -> None:
+    folder.subscribe(3)
+    who = "lezer1@example.org"
+    assert folder.weekbrief("subscribers", "erase", who).returncode == 0
+    before = shown(folder)
+    assert [(each["reason"], each["source"]) for each in before] == [("erased", "erased")]
+    (hashed,) = (each["address"] for each in before)
+
+    old = folder.path / "old.csv"
+    old.write_text(f"email,reason\n{who},hard_bounce\nother@example.org,hard_bounce\n", "utf-8")
+    assert folder.weekbrief("suppressions", "import", str(old)).returncode == 0
+    left = folder.path / "left.csv"
+    left.write_text(f"email,status\n{who},complained\n", "utf-8")
+    assert folder.weekbrief("subscribers", "import", str(left)).returncode == 0
+    done = folder.weekbrief("suppressions", "add", "Lezer1@EXAMPLE.org", "--source", "a phone call", "--json")
+    assert json.loads(done.stdout)["new"] == 1, "by hand is the strongest reason"
+
+    now = {each["address"]: (each["reason"], each["source"]) for each in shown(folder)}
+    assert now[hashed] == ("manual", "a phone call")
+    assert set(now) == {hashed, "other@example.org"}
+    for words in (("list", "--json"), ("export", "-"), ("export", "-", "--format", "jsonl")):
+        assert "lezer1@" not in folder.weekbrief("subscribers", *words).stdout.lower(), words
+    folder.subscribe(3)
+    assert folder.weekbrief("subscribers", "show", who).returncode == 1, "it keeps the import out"
+
+    words = ("suppressions", "remove", who, "--reason", "a mistake")
+    assert folder.weekbrief(*words).returncode == 0
+    now = {each["address"]: (each["reason"], each["source"]) for each in shown(folder)}
+    assert now[hashed] == ("erased", "erased"), "what they asked for stands"
+    assert folder.weekbrief(*words).returncode == 2
+    folder.subscribe(3)
+    assert folder.weekbrief("subscribers", "show", who).returncode == 1
+    assert folder.weekbrief("suppressions", "remove", hashed, "--reason", "their wish").returncode == 0
+    folder.subscribe(3)
+    assert folder.weekbrief("subscribers", "show", who).returncode == 0
+
+
+def shown(folder: Folder) -> list[dict[str, str]]:
+    lines = folder.weekbrief("suppressions", "list", "--json").stdout.splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_without_the_secret_nothing_is_suppressed_where_people_were_erased(folder: Folder) -> None:
+    """It could not be seen that the address is one of those, and would be kept in clear."""
+    folder.subscribe(2)
+    words = ("suppressions", "add", "lezer1@example.org")
+    assert folder.weekbrief("subscribers", "erase", "lezer1@example.org").returncode == 0
+    done = folder.weekbrief(*words, WEEKBRIEF_SECRET="")
+    assert done.returncode != 0
+    assert "WEEKBRIEF_SECRET" in done.stderr
+    assert len(shown(folder)) == 1
+    assert folder.weekbrief(*words).returncode == 0
+
+
+@pytest.mark.fault(85)
+@pytest.mark.standard("G-09")
+def test_a_report_on_a_letter_that_was_under_way_leaves_the_hash_alone(site: Site, web: httpx.Client) -> None:
+    """Until it is settled the delivery keeps its address; a bounce must not carry that over."""
+    person = sign_up(site, web)
+    delivery_id = letter_sent(site, person.id)
+    with site.opened.engine.begin() as connection:
+        connection.execute(update(tables.delivery).values(state="submitted"))
+    site.opened.subscribers.erase(person.id, shadow=site.signer.shadow(KEY), at=site.clock())
+    assert found_in(site, "kanarie") == {"delivery"}
+    event = Event(
+        provider="resend",
+        key="e1",
+        kind=EventKind.COMPLAINT,
+        delivery_id=delivery_id,
+        edition=builders.mailing().edition,
+        occurred_at=site.clock(),
+    )
+    taken = site.opened.events.take([Report(event=event, received_at=site.clock(), signed=True)])
+    assert taken.suppressed == 1
+    assert found_in(site, "kanarie") == {"delivery"}
+    assert site.suppression(CANARY) is SuppressionReason.COMPLAINT
+    edition = site.opened.editions.newest()
+    assert edition is not None
+    site.opened.editions.finish(edition, now=site.clock())
+    assert found_in(site, "kanarie") == set()
+
+
+def test_what_the_operator_says_of_an_erased_address_holds_when_its_owner_comes_back(
+    site: Site, web: httpx.Client
+) -> None:
+    """They may confirm with a link from before; the sender, who knows no hashes, must not mail them."""
+    number = sign_up(site, web).id
+    site.opened.subscribers.erase(number, shadow=site.signer.shadow(KEY), at=site.clock())
+    asked = len(site.asked)
+    web.post(f"{site.base}/join", data={"email": CANARY, "name": NAME})
+    site.wait_for_asks(asked + 1)
+    stop = Suppression(
+        address_key=KEY, reason=SuppressionReason.MANUAL, source="a phone call", since=site.clock()
+    )
+    assert site.opened.suppressions.add([stop]) == 1
+    assert found_in(site, "kanarie") == {"subscriber"}, "they are asked, and not yet here"
+    assert web.post(site.confirm_url(site.asked[-1])).status_code == 200
+    assert site.suppression(CANARY) is SuppressionReason.MANUAL
+    assert site.opened.editions.audience_size(builders.slot()) == 0

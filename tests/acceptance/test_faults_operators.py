@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from pipeline.store import Counts, tables
 from pipeline.week import settle_doubts
@@ -188,6 +188,29 @@ def test_doubts_are_listed_by_address_and_written_off_by_name(doubtful: Faulty) 
     said = doubtful.ask(*RUN, code=4)
     assert said["counts"] == {**_zero(), "frozen": PEOPLE, "accepted": 15, "unconfirmed": 10}
     assert doubtful.once_each(PEOPLE)
+
+
+@pytest.mark.fault(120)
+def test_doubts_say_why_they_are_stuck_and_what_to_do(tmp_path: Path, storage: str) -> None:
+    """A batch in doubt that no longer builds to the same bytes: nobody is mailed, and a person is told."""
+    with faulty(tmp_path / "brief", storage, concurrency=1, patience=1) as letter:
+        letter.subscribe(PEOPLE)
+        letter.provider.play([{}, {"cut": "after", "times": 0}])
+        assert letter.run().counts.uncertain == 10
+        with letter.store() as store, store.engine.begin() as connection:
+            in_doubt = tables.delivery.c.state == "submitted"
+            connection.execute(update(tables.delivery).where(in_doubt).values(address="other@example.org"))
+        asked = len(letter.provider.truth.requests())
+        letter.provider.play([])
+        letter.clock.jump(minutes=5)
+        assert letter.run().outcome == "held"
+        assert len(letter.provider.truth.requests()) == asked, "nothing was asked for again"
+        told = letter.weekbrief("doubts")
+        assert told.returncode == 0
+        assert f"{DAY} is on hold: recipients 6 to 15 are in doubt, and their request" in told.stderr
+        for words in ("provider's own log", "doubts release", "write-off", "resume", "doubts check WEEK"):
+            assert words in told.stderr, words
+        assert "weekbrief" not in told.stdout, "stdout is the list alone"
 
 
 def test_a_check_asks_the_records_and_sends_to_nobody_new(tmp_path: Path, storage: str) -> None:

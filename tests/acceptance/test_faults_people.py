@@ -13,13 +13,17 @@ import pytest
 from sqlalchemy import select
 
 from emails.delivery import AnswerClass
+from emails.events import Event as Told
+from emails.events import EventKind
+from pipeline.housekeeping import tidy
 from pipeline.report import Outcome
 from pipeline.store import Counts, tables
+from pipeline.store.events import Report
 from pipeline.week import run_due
 from subscribers.addresses import normalise
 from subscribers.suppression import SuppressionReason
 from tests import builders
-from tests.acceptance.faulty import DAY, Faulty, at_answer, faulty
+from tests.acceptance.faulty import DAY, DUE, Faulty, at_answer, faulty
 
 PEOPLE = 25
 SECRET_KEY = b"a key that the database does not hold"
@@ -274,6 +278,52 @@ def test_an_erasure_while_the_letter_is_in_doubt(letter: Faulty) -> None:
     assert (report.outcome, report.counts) == (Outcome.SENT, Counts(frozen=PEOPLE, accepted=PEOPLE))
     assert left_of(letter, "reader12@") == []
     assert letter.once_each(PEOPLE)
+
+
+@pytest.mark.fault(85)
+@pytest.mark.fault(73)
+def test_an_erasure_of_one_whose_letter_was_reported_while_the_batch_is_in_doubt(letter: Faulty) -> None:
+    """A report has shown that this one was sent to; for the nine others the same bytes must be built."""
+    letter.write(patience=1)
+    letter.provider.play([{}, {"cut": "after", "times": 0}])
+    assert letter.run().counts.uncertain == 10
+    with letter.store() as store:
+        delivered = Told(
+            provider="resend",
+            key="e1",
+            kind=EventKind.DELIVERED,
+            delivery_id=rows(letter)[12].delivery_id,
+            occurred_at=letter.clock.now(),
+        )
+        told = Report(event=delivered, received_at=letter.clock.now(), signed=True)
+        assert store.events.take([told]).proven == 1
+    erase(letter, "reader12@example.org")
+    letter.provider.play([])
+    letter.clock.jump(minutes=5)
+    report = letter.run()
+    assert (report.outcome, report.counts) == (Outcome.SENT, Counts(frozen=PEOPLE, accepted=PEOPLE))
+    assert left_of(letter, "reader12@") == []
+    assert letter.once_each(PEOPLE)
+
+
+@pytest.mark.fault(85)
+def test_an_erasure_while_in_doubt_ends_with_the_doubt_also_where_the_edition_is_cancelled(
+    letter: Faulty,
+) -> None:
+    letter.write(patience=1)
+    letter.provider.play([{}, {"cut": "after", "times": 0}])
+    assert letter.run().counts.uncertain == 10
+    erase(letter, "reader12@example.org")
+    with letter.week() as week:
+        assert week.store.editions.cancel(week.store.editions.find(DAY), who="Marijke", now=DUE)  # type: ignore[arg-type]
+        tidy(week, stop=Event())
+        assert left_of(letter, "reader12@") == ["delivery"], "nobody has decided about the doubt"
+        [batch] = {doubt.batch for doubt in week.store.doubts.listed()}
+        assert week.store.doubts.write_off([batch], who="Marijke", reason="old", now=DUE) == 10
+        letter.clock.jump(hours=2)
+        tidy(week, stop=Event())
+    assert left_of(letter, "reader12@") == []
+    assert len(letter.copies()) == 15
 
 
 @pytest.mark.fault(85)

@@ -28,6 +28,7 @@ def _run_until_killed(letter: Folder, at_most: int) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.fault(15)
+@pytest.mark.standard("D-05")
 def test_ten_kills_at_random_places(storage: str, tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(10**6)
     print(f"seed {seed}")  # what to put here to see the same kills again

@@ -107,9 +107,9 @@ def own_pages(site: Site, language: str, reader: int, gone: int) -> dict[str, st
 
 def asked(site: Site, language: str) -> str:
     """The token of someone who signed up and has not confirmed."""
-    from subscribers.pages import JoinForm, Pages  # the same pages that are being served
+    from subscribers.joining import JoinForm, JoinPages  # the same pages that are being served
 
-    pages = Pages(
+    pages = JoinPages(
         store=site.opened.subscribers, signer=site.signer, newsletter=site.newsletter, clock=site.clock
     )
     address = f"asked-{language}-{len(site.asked)}@voorbeeld.example"

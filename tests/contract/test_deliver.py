@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from threading import Event
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select, update
 
 from emails.delivery import Answer, AnswerClass, Recipient, Request
+from emails.edition import Mailing
 from pipeline.deliver import Pace, Sending, StopReason
 from pipeline.settings import Doubt
 from pipeline.store import Counts, Store, open_store, tables
@@ -262,6 +263,44 @@ def test_who_leaves_before_their_batch_is_skipped(store: Store) -> None:
     at.run()
     assert at.counts() == Counts(frozen=25, accepted=24, skipped=1)
     assert "reader25@example.org" not in at.esp.truth
+
+
+class Waiting(ScriptedEsp):
+    """Answers the second call only when the request for the last people is built, and `meanwhile` is done."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        super().__init__(keyed=False)
+        self._last_built = Event()
+        self._meanwhile = meanwhile
+
+    def build(self, mailing: Mailing, recipients: Sequence[Recipient], key: str) -> Request:
+        request = super().build(mailing, recipients, key)
+        if recipients[-1].address == "reader25@example.org":
+            self._last_built.set()
+        return request
+
+    def submit(self, request: Request, deadline: float) -> Answer:
+        answer = super().submit(request, deadline)
+        if len(self.calls) == 2:
+            assert self._last_built.wait(60), "nothing was built while the provider was waited for"
+            self._meanwhile()
+        return answer
+
+
+@pytest.mark.fault(80)
+def test_without_keys_the_next_request_is_built_meanwhile_and_who_leaves_then_gets_nothing(
+    store: Store,
+) -> None:
+    def leave() -> None:
+        person = store.subscribers.by_key("reader25@example.org")
+        assert person is not None
+        store.subscribers.unsubscribe(person.id, at=NOW, how="one-click")
+
+    at = Desk(store, Waiting(leave))
+    assert at.run().stopped is StopReason.NONE
+    assert "reader25@example.org" not in at.esp.truth
+    assert at.once_each()
+    assert at.counts() == Counts(frozen=25, accepted=24, skipped=1)
 
 
 @pytest.mark.fault(83)

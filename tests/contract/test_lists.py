@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import text
 
 from pipeline.exporting import as_csv, as_json_lines
 from pipeline.importing import Decision, foresee_rows
@@ -36,9 +39,9 @@ def store(storage: str) -> Iterator[Store]:
     opened.close()
 
 
-def wanted(text: str, claim: Claim = CLAIM) -> list[Wanted]:
+def wanted(listed: str, claim: Claim = CLAIM) -> list[Wanted]:
     found = []
-    for row in ListFile(io.BytesIO(text.encode())):
+    for row in ListFile(io.BytesIO(listed.encode())):
         assert not isinstance(row, ImportProblem), row
         one = understood(row, claim, now=NOW)
         assert isinstance(one, Wanted)
@@ -47,9 +50,9 @@ def wanted(text: str, claim: Claim = CLAIM) -> list[Wanted]:
 
 
 def take(
-    store: Store, text: str, claim: Claim = CLAIM, *, size: int = CHUNK, whole: bool = False
+    store: Store, listed: str, claim: Claim = CLAIM, *, size: int = CHUNK, whole: bool = False
 ) -> list[Fate]:
-    rows = wanted(text, claim)
+    rows = wanted(listed, claim)
     chunks: Iterator[Sequence[Wanted]] = iter([rows[at : at + size] for at in range(0, len(rows), size)])
     bulk = Bulk(store.engine, store.shadows)
     return [fate for fates in bulk.take_in(chunks, now=NOW, whole=whole) for fate in fates]
@@ -140,6 +143,7 @@ def test_half_and_then_all_is_all(store: Store) -> None:
 
 
 @pytest.mark.fault(91)
+@pytest.mark.standard("D-06")
 def test_nobody_who_left_is_brought_back_and_nobody_who_was_erased_is_written_down(store: Store) -> None:
     shadow = store.shadows.of("erased@x.example")[0]
     store.suppressions.add([])
@@ -272,3 +276,57 @@ def test_json_lines_hold_all_of_it_and_no_trace_of_an_address_that_was_erased(st
     assert by_email["cor@x.example"]["status"] == "hard_bounce"
     assert [line["erased"] for line in lines if line.get("erased")] == [store.shadows.of("anna@x.example")[0]]
     assert "anna@x.example" not in json.dumps(lines)
+
+
+# Others at work on the same people
+
+on_postgresql = pytest.mark.parametrize("storage", ["postgresql"], indirect=True)
+"""On SQLite there is one writer at a time, so nobody can wait in a circle."""
+
+
+def wait_until_blocked(store: Store) -> None:
+    """Until some connection to this database waits for another, 60 seconds at most."""
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    ends = time.monotonic() + 60
+    while time.monotonic() < ends:
+        with store.engine.connect() as connection:
+            if connection.execute(query).scalar_one():
+                return
+        time.sleep(0.02)
+    raise AssertionError("nobody waits for anybody")
+
+
+@on_postgresql
+def test_two_lists_with_the_same_people_in_another_order_do_not_wait_in_a_circle(store: Store) -> None:
+    one, other = "email\na@x.example\nb@x.example\n", "email\nb@x.example\na@x.example\n"
+    rows = wanted(one)
+    slow = Bulk(store.engine, store.shadows).take_in(iter([rows[:1], rows[1:]]), now=NOW, whole=True)
+    fates = next(slow)
+    with ThreadPoolExecutor(1) as pool:
+        quick = pool.submit(take, store, other, size=1, whole=True)
+        wait_until_blocked(store)
+        fates += [fate for some in slow for fate in some]
+        assert quick.result(60) == [Fate.ALREADY_ACTIVE, Fate.ALREADY_ACTIVE]
+    assert fates == [Fate.ADDED, Fate.ADDED]
+
+
+@on_postgresql
+def test_a_chunk_that_another_program_is_in_the_way_of_is_taken_in_again(store: Store) -> None:
+    """Somebody else has the suppression and wants the person; the list has the person and wants the
+    suppression. PostgreSQL ends the one who has waited for a second."""
+    take(store, "email\na@x.example\n")
+    bounced = SuppressionReason.HARD_BOUNCE
+    store.subscribers.suppress("b@x.example", bounced, source="hook", at=NOW)
+    with ThreadPoolExecutor(1) as pool, store.engine.begin() as connection:
+        connection.execute(text("SET LOCAL deadlock_timeout = '60s'"))
+        lock = text("SELECT 1 FROM suppression WHERE address_key = 'b@x.example' FOR UPDATE")
+        connection.execute(lock).all()
+        done = pool.submit(take, store, "email,status\na@x.example,active\nb@x.example,complained\n")
+        wait_until_blocked(store)
+        connection.execute(text("SELECT 1 FROM subscriber WHERE address_key = 'a@x.example' FOR UPDATE"))
+        connection.commit()
+        assert done.result(60) == [Fate.ALREADY_ACTIVE, Fate.KEPT_OUT]
+    assert store.subscribers.suppression("b@x.example") is SuppressionReason.COMPLAINT

@@ -154,6 +154,29 @@ def test_a_search_says_how_many_it_found_and_repeats_the_words_as_text() -> None
     assert typed == '"><script>alert(1)</script>'
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        *(("", ""), ("nl", ""), ("nl-BE", "")),
+        *(("en", ' lang="en" dir="ltr"'), ("ar", ' lang="ar" dir="rtl"')),
+        ('"><script>', ' lang="&#34;&gt;&lt;script&gt;" dir="ltr"'),
+    ],
+)
+def test_words_in_another_language_than_the_page_are_marked(language: str, said: str) -> None:
+    """WCAG 3.1.2; a feed has no `dir="auto"` of its own to fall back on."""
+    one = published(language=language)
+    page = letter_html(NEWSLETTER, on_the_web(NEWSLETTER), one, [one])
+    where = said or ' dir="auto"'
+    assert f'<h1 class="question"{where}>' in page
+    assert f'<div class="example"{where}>' in page
+    listing = index_html(NEWSLETTER, on_the_web(NEWSLETTER), [one], searchable=False)
+    assert f'<a href="/brief/archive/2026-11-29"{where}>' in listing
+    item = json.loads(json_feed(NEWSLETTER, [one]))["items"][0]
+    assert item["content_html"].startswith(f"<p{said}><strong>")
+    assert item.get("language", "") == (language if said else "")
+    assert ET.fromstring(rss(NEWSLETTER, [one])).find("channel/item/description") is not None
+
+
 @pytest.mark.fault(140)
 @pytest.mark.fault(141)
 def test_what_a_post_brings_along_stays_text() -> None:

@@ -30,8 +30,8 @@ from emails.pages import (
 from emails.words import MissingWord, UnknownLanguage, languages
 from subscribers.consent import ConsentKind, ConsentRecord
 from subscribers.holdings import Received
-from subscribers.pages import PageName
 from subscribers.preferences import PAUSES, frequencies
+from subscribers.replies import PageName
 from subscribers.subscriber import Frequency, Subscriber, SubscriberState
 from subscribers.suppression import SuppressionReason
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.standards import BEGIN, DUTY, END, LINES, PAPER, proofs, table
+from tests.standards import BEGIN, DUTY, END, LACKING, LINES, PAPER, proofs, table
 
 
 def test_the_table_is_fresh() -> None:
@@ -17,7 +17,8 @@ def test_the_table_is_fresh() -> None:
 
 def test_every_line_of_ours_has_a_test_or_is_the_operator_s() -> None:
     tests = proofs()
-    assert [line for line in LINES if line not in tests and line not in DUTY] == []
+    assert [line for line in LINES if line not in tests and line not in DUTY and line not in LACKING] == []
+    assert not set(LACKING) & {*tests, *DUTY}, "what has a test is not lacking"
     assert "**no**" not in table()
 
 
@@ -25,5 +26,5 @@ def test_no_line_of_these_sections_is_left_out(shared: Path) -> None:
     standards = shared / "email-standards.md"
     if not standards.is_file():
         pytest.skip("the team's standards are not here")
-    lines = set(re.findall(r"^\| ([HMTCAPL]-\d\d) \|", standards.read_text("utf-8"), re.MULTILINE))
+    lines = set(re.findall(r"^\| ([HMTCAPLUD]-\d\d) \|", standards.read_text("utf-8"), re.MULTILINE))
     assert lines == set(LINES)
