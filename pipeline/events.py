@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,10 +25,18 @@ log = logging.getLogger("weekbrief.events")
 
 CALLS = 200
 """Calls read at a time."""
-REPORTS = 250
-"""Reports acted on in one transaction: on SQLite the sender waits while it lasts."""
+REPORTS = 100
+"""Reports acted on in one transaction: on SQLite all others wait while it lasts, 25 ms."""
+CALM = 300
+"""Calls a second up to which reading takes half of the time. Of a busier one it takes a quarter: what must be
+answered now goes first, and the brake still hears of some hundred reports a second."""
+LONGEST_REST = 3.0
+"""Seconds."""
 BETWEEN_LOOKS = 30.0
 """Seconds between two looks when nobody rings."""
+
+Rest = Callable[[], None]
+"""Gives others their turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,29 +66,34 @@ class Digest:
 
 
 def digest(store: Store, *, stop: threading.Event | None = None) -> Digest:
-    """Read every call that waits. Safe to repeat, and beside another that does the same.
+    """Read every call that waits as this begins, so that it comes to an end under a flood as well. Safe to
+    repeat, and beside another that does the same.
 
     A call that cannot be read stays and is tried at the next look, three times in all.
     """
     stopping = stop or threading.Event()
-    total, after = Digest(), 0
+    rest = _Pace(store, stopping).rest
+    total, after, last = Digest(), 0, store.incoming.newest()
     while not stopping.is_set():
-        calls = store.incoming.waiting(limit=CALLS, after=after)
+        calls = store.incoming.waiting(limit=CALLS, after=after, last=last)
         if not calls:
             break
         after = calls[-1].id
-        began = time.monotonic()
-        total += _read_calls(store, calls)
-        # As long as it took, others have their turn: a busy writer would keep SQLite to itself.
-        stopping.wait(min(time.monotonic() - began, 1.0))
+        total += _read_calls(store, calls, rest)
+        rest()
     return total
 
 
-def act(store: Store, reports: Sequence[Report], *, done: Sequence[int] = ()) -> Digest:
-    """Act on reports, some hundred to a transaction; the calls `done` are forgotten with the last."""
+def act(
+    store: Store, reports: Sequence[Report], *, done: Sequence[int] = (), rest: Rest = lambda: None
+) -> Digest:
+    """Act on reports, a hundred to a transaction; the calls `done` are forgotten with the last. Between two,
+    `rest` is called."""
     _leave(store, reports)
     taken = Taken()
     for start in range(0, len(reports), REPORTS):
+        if start:
+            rest()
         some = reports[start : start + REPORTS]
         last = start + REPORTS >= len(reports)
         taken += store.events.take(some, done=done if last else ())
@@ -88,6 +101,35 @@ def act(store: Store, reports: Sequence[Report], *, done: Sequence[int] = ()) ->
         store.incoming.done(done)
     held = tuple(found for edition_id in taken.struck if (found := _brake(store, edition_id)))
     return Digest(taken=taken, held=held)
+
+
+class _Pace:
+    """Rests as long as the work before took, so that others have their turn: a busy writer would keep SQLite
+    to itself. Longer while many calls come in."""
+
+    def __init__(
+        self, store: Store, stop: threading.Event, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store = store
+        self._stop = stop
+        self._clock = clock
+        self._woke = self._counted_at = clock()
+        self._newest = store.incoming.newest()
+        self._busy = False
+
+    def rest(self) -> None:
+        worked = self._clock() - self._woke
+        self._stop.wait(min(worked * (3 if self._is_busy() else 1), LONGEST_REST))
+        self._woke = self._clock()
+
+    def _is_busy(self) -> bool:
+        """Did more than `CALM` calls a second come in lately? Counted by their numbers, once a second."""
+        passed = self._clock() - self._counted_at
+        if passed >= 1:
+            newest = self._store.incoming.newest()
+            self._busy = newest - self._newest > CALM * passed
+            self._newest, self._counted_at = newest, self._counted_at + passed
+        return self._busy
 
 
 @contextmanager
@@ -125,7 +167,7 @@ def _look(store: Store, stop: threading.Event) -> None:
 # Reading
 
 
-def _read_calls(store: Store, calls: Sequence[Raw]) -> Digest:
+def _read_calls(store: Store, calls: Sequence[Raw], rest: Rest) -> Digest:
     reports, done, unreadable = [], [], 0
     for call in calls:
         try:
@@ -136,13 +178,13 @@ def _read_calls(store: Store, calls: Sequence[Raw]) -> Digest:
             _set_aside(store, call, error)
     read = Digest(calls=len(done), unreadable=unreadable)
     try:
-        return read + act(store, reports, done=done)
+        return read + act(store, reports, done=done, rest=rest)
     except SQLAlchemyError as error:
         if len(calls) == 1:
             _set_aside(store, calls[0], error)
             return Digest(unreadable=1)
         # One of them holds something that the database does not take: each by itself.
-        alone = [_read_calls(store, [call]) for call in calls if call.id in done]
+        alone = [_read_calls(store, [call], rest) for call in calls if call.id in done]
         return sum(alone, Digest(unreadable=unreadable))
 
 

@@ -22,9 +22,9 @@ from pipeline.store.facts import facts_of
 from pipeline.web import Room, create_app, server_config
 from pipeline.web.metrics import Metrics
 from subscribers.addresses import normalise
+from subscribers.asking import Ask
 from subscribers.consent import ConsentKind, ConsentRecord
 from subscribers.notices import Notice
-from subscribers.pages import Ask
 from subscribers.suppression import SuppressionReason
 from subscribers.tokens import Signer
 from tests.fakes import FakeClock

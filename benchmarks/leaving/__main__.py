@@ -111,6 +111,7 @@ def _child(*words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         with suppress(subprocess.TimeoutExpired):
             process.wait(20)
         process.kill()
+        process.communicate()
 
 
 def bare(home: Path, number: int, clients: int) -> Round:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from importlib import import_module
 from typing import Protocol, cast
 
@@ -40,6 +41,9 @@ class Reporter(Protocol):
     """Is the whole body signed? If not, a report acts only on a delivery whose id it knows."""
     KEEPS: Sequence[str]
     """Headers that `read` looks at; no others are stored."""
+    QUICK: bool
+    """Does proving a call take no more than some microseconds of hashing? If not, it takes public-key
+    arithmetic, and perhaps the fetching of a key."""
     HOW: str
     """How a call proves where it comes from, in a few words for people."""
 
@@ -59,4 +63,9 @@ def reporter_names() -> tuple[str, ...]:
 
 def reporter(name: str) -> Reporter | None:
     """The reports of the provider called `name`; None for one that makes none."""
-    return cast(Reporter, import_module(f"emails.events.{name}")) if name in _REPORTERS else None
+    return _module(name) if name in _REPORTERS else None
+
+
+@cache
+def _module(name: str) -> Reporter:
+    return cast(Reporter, import_module(f"emails.events.{name}"))

@@ -20,6 +20,7 @@ from emails.events.reading import document, inner_json, key, mapping, objects, o
 
 NEEDS = ("BREVO_WEBHOOK_SECRET",)
 SIGNED = False
+QUICK = True
 KEEPS = ()
 HOW = "secret in the address"
 _KINDS = {

@@ -15,6 +15,7 @@ from emails.events.reading import document, key, mapping, one, ours, said, text,
 
 NEEDS = ("LETTERMINT_WEBHOOK_SECRET",)
 SIGNED = True
+QUICK = True
 KEEPS = ()
 HOW = "signed"
 _KINDS = {

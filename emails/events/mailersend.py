@@ -21,6 +21,7 @@ from emails.events.reading import document, is_delivery, key, mapping, one, said
 
 NEEDS = ("MAILERSEND_WEBHOOK_SECRET",)
 SIGNED = True
+QUICK = True
 KEEPS = ()
 HOW = "signed"
 _KINDS = {

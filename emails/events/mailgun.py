@@ -22,6 +22,7 @@ from emails.events.reading import document, key, mapping, one, ours, said, text,
 NEEDS = ("MAILGUN_WEBHOOK_KEY", "MAILGUN_WEBHOOK_SECRET")
 """Mailgun's "HTTP webhook signing key", and a secret of ours for the address."""
 SIGNED = False
+QUICK = True
 KEEPS = ()
 HOW = "signature of a token, and secret in the address"
 _KINDS = {

@@ -21,6 +21,7 @@ from emails.events.reading import document, inner_json, key, objects, ours, said
 
 NEEDS = ("MAILJET_WEBHOOK_SECRET",)
 SIGNED = False
+QUICK = True
 KEEPS = ()
 HOW = "secret in the address"
 _KINDS = {

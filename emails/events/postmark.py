@@ -19,6 +19,7 @@ from emails.events.reading import document, key, mapping, one, ours, said, text,
 
 NEEDS = ("POSTMARK_WEBHOOK_SECRET",)
 SIGNED = False
+QUICK = True
 KEEPS = ()
 HOW = "secret in the address"
 _HARD = frozenset({"HardBounce", "BadEmailAddress"})

@@ -16,6 +16,7 @@ from emails.events.reading import document, key, mapping, one, ours, said, text,
 
 NEEDS = ("RESEND_WEBHOOK_SECRET",)
 SIGNED = True
+QUICK = True
 KEEPS = ("svix-id",)
 HOW = "signed (Svix)"
 _KINDS = {

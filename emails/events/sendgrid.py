@@ -22,6 +22,7 @@ from emails.events.reading import document, key, objects, ours, said, text, when
 NEEDS = ("SENDGRID_WEBHOOK_KEY",)
 """The verification key that SendGrid shows when the signed event webhook is switched on: a public key."""
 SIGNED = True
+QUICK = False
 KEEPS = ()
 HOW = "signed (ECDSA)"
 _HEADER = "x-twilio-email-event-webhook-"

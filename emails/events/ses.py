@@ -34,6 +34,7 @@ log = logging.getLogger("weekbrief.events")
 NEEDS = ("SES_TOPIC_ARN",)
 """Not a secret: the name of the SNS topic that may report."""
 SIGNED = True
+QUICK = False
 KEEPS = ()
 HOW = "signed (SNS), and the topic's name"
 _NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")

@@ -20,6 +20,7 @@ from emails.events.reading import document, key, mapping, objects, ours, said, t
 
 NEEDS = ("SPARKPOST_WEBHOOK_SECRET",)
 SIGNED = False
+QUICK = True
 KEEPS = ()
 HOW = "secret in the address"
 _KINDS = {

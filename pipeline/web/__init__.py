@@ -1,4 +1,4 @@
-"""The public pages over HTTP: a Starlette application that carries requests to `subscribers.pages` and
+"""The public pages over HTTP: a Starlette application that carries requests to `subscribers` and
 replies back, and adds what every answer needs. It decides nothing about subscribers.
 
 Links in letters are opened by people, by scanners and by mailbox providers (RFC 8058). So: GET changes
@@ -27,6 +27,7 @@ from pipeline.web.papers import Papers
 from pipeline.web.preferences import Owning, Preferring
 from pipeline.web.shell import Shell
 from pipeline.web.site import Clock, Room, SendConfirmation, SendNotice, Site
+from subscribers.joining import JoinPages
 from subscribers.limits import Doorkeeper
 from subscribers.links import check_base_url
 from subscribers.own_data import OwnDataPages
@@ -61,11 +62,12 @@ def create_app(
     check_base_url(newsletter.url)
     web = web or Web()
     doorkeeper = Doorkeeper(joins, web.limits, scope_of=signer.network_scope)
-    pages = Pages(
+    pages = Pages(store=store, signer=signer, newsletter=newsletter, clock=clock, every=every)
+    join_pages = JoinPages(
         store=store, signer=signer, newsletter=newsletter, clock=clock, every=every, doorkeeper=doorkeeper
     )
     site = Site(pages, newsletter, every, send_confirmation, clock, joins, web, send_notice=send_notice)
-    joining = Joining(site, join_seconds)
+    joining = Joining(site, join_pages, join_seconds)
     own = OwnParts(
         people=store,
         store=preferences,
@@ -75,14 +77,15 @@ def create_app(
         clock=clock,
         zone=zone,
     )
+    # A path is compared with one room's after another's: those that programs call most come first.
     rooms: list[Room] = [
+        *more(site),
         Leaving(site),
         Preferring(site, PreferencePages(own)),
         Owning(site, OwnDataPages(own)),
         joining,
         Embedding(site, joining),
         Papers(site),
-        *more(site),
     ]
     app = Starlette(
         routes=[route for room in rooms for route in room.routes()],

@@ -24,8 +24,9 @@ from pipeline.web.visitor import visitor_network
 from subscribers.asking import Ask
 from subscribers.limits import Held, window
 from subscribers.notices import Notice
-from subscribers.pages import Pages, Reply
+from subscribers.pages import Pages
 from subscribers.ports import JoinCounter
+from subscribers.replies import Reply
 
 log = logging.getLogger("weekbrief.web")
 

@@ -24,11 +24,12 @@ from emails.delivery import Answer, AnswerClass, DeliveryState, Receipt, Request
 from emails.events import Event, EventKind, ses
 from pipeline import events
 from pipeline.deliver import Pace, Sending, StopReason
-from pipeline.events import Digest, digest
+from pipeline.events import Digest, act, digest
 from pipeline.settings import Doubt
 from pipeline.store import Counts, Store, tables
 from pipeline.store.editions import Edition
 from pipeline.store.events import RESTORED, Report
+from pipeline.store.facts import facts_of
 from pipeline.store.incoming import MAX_TRIES, Raw
 from pipeline.web.hooks import MAX_CALL, Hooks
 from pipeline.web.site import Clock
@@ -360,6 +361,44 @@ def test_a_true_call_that_cannot_be_read_is_kept_and_tried_three_times(sent: Des
     assert sent.store.incoming.unread() == (0, 1)
 
 
+def test_whoever_watches_is_told_what_waits_and_what_is_held(sent: Desk) -> None:
+    assert (facts_of(sent.store.engine).waiting, facts_of(sent.store.engine).held) == (0, 0)
+    sent.post("resend", RESEND.prove(b"[7]", sent.now, About()))
+    sent.tell("delivered", 1)
+    assert facts_of(sent.store.engine).waiting == 2
+    for _ in range(MAX_TRIES):
+        digest(sent.store)
+    assert facts_of(sent.store.engine).waiting == 0, "what cannot be read is kept, and waits no more"
+    assert sent.store.events.stop(sent.edition.id, reason="too many complaints")
+    assert facts_of(sent.store.engine).held == 1
+    sent.store.editions.resume(sent.edition, who="Marijke", now=NOW)
+    assert facts_of(sent.store.engine).held == 0
+
+
+def test_a_fact_that_is_both_reported_and_asked_for_counts_once(sent: Desk) -> None:
+    """Under two names, as some providers give it."""
+    sent.told("delivered", 3)
+    sent.told("complaint", 3)
+    about = sent.about(3)
+    again = [
+        Event(
+            provider="resend",
+            key=f"asked-{kind}",
+            kind=kind,
+            edition=sent.edition.day,
+            delivery_id=about.delivery,
+        )
+        for kind in (EventKind.DELIVERED, EventKind.COMPLAINT)
+    ]
+    act(sent.store, [Report(event=event, received_at=sent.now, signed=True, asked=True) for event in again])
+    assert len(sent.rows(tables.event)) == 4
+    once = {EventKind.DELIVERED: 1, EventKind.COMPLAINT: 1}
+    assert sent.store.events.counts(sent.edition.id) == once
+    found = sent.store.events.strikes(sent.edition.id)
+    assert found is not None
+    assert found.complaints == 1
+
+
 def test_what_the_database_refuses_costs_no_other_report(sent: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that lets something through which no column takes: its neighbours are read, it is kept."""
     real = events._reports
@@ -579,6 +618,7 @@ def test_the_end_is_the_same_for_every_order(desk: Desk, people: int) -> None:
 
 
 @pytest.mark.fault(76)
+@pytest.mark.standard("D-06")
 def test_delivered_after_complained_stays_suppressed(sent: Desk) -> None:
     sent.told("complaint", 3)
     sent.told("delivered", 3)
@@ -967,10 +1007,10 @@ def posting(desk: Desk, calls: list[Sent]) -> None:
 
 
 @pytest.mark.fault(77)
-@pytest.mark.parametrize("people", [1_000])
+@pytest.mark.parametrize("people", [500])
 def test_a_burst_is_stored_whole_and_the_edition_goes_on(desk: Desk, people: int) -> None:
-    """5,000 calls at once while an edition leaves and a reader reads: none is lost, nobody waits for ever.
-    `python -m benchmarks.events` does the same with 100,000."""
+    """2,500 calls at once while an edition leaves and a reader reads: none is lost, nobody waits for ever.
+    More of them in `test_faults_burst.py`."""
     abouts = [desk.about(place) for place in range(1, people + 1)]
     calls = [
         RESEND.call(kind, replace(about, id=f"{about.delivery}-{kind}"), now=desk.now)

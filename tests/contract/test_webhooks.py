@@ -60,6 +60,7 @@ def test_every_provider_is_played_here_and_its_secrets_have_names() -> None:
         assert of is not None
         assert tuple(of.NEEDS) == webhook_needs(name)
         assert set(of.NEEDS) <= set(SECRET_NAMES)
+        assert of.QUICK is (name not in ("ses", "sendgrid")), "those two have public keys"
         if name in providers():
             assert set(providers()[name].secrets) == set(of.NEEDS)
             assert of.SIGNED is providers()[name].signs_body
