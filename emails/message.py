@@ -167,7 +167,8 @@ def unwritable(addresses: Sequence[str], *, ascii_only: bool) -> list[int]:
     part is beyond ASCII, for want of SMTPUTF8 (RFC 6531). All at once, as nearly every list has none.
     """
     text = "\n".join([*addresses, ""])
-    if _PLAIN_ADDRESSES(text) and "=?" not in text:
+    one_each = text.count("\n") == len(addresses)
+    if one_each and "=?" not in text and _PLAIN_ADDRESSES(text):
         return []
     return [place for place, address in enumerate(addresses) if not _writable(address, ascii_only)]
 

@@ -334,6 +334,8 @@ class Sending:
             return None
         people = self._ledger.members(batch)
         if batch.state is BatchState.PREPARED:
+            if not people:
+                self._ledger.close_empty(batch)
             return self._claim_and_send(people, batch)
         return self._ask_again(batch, people)
 

@@ -130,8 +130,10 @@ def suppress_reported(connection: Connection, found: Sequence[Found], shadows: S
     Somebody may have been erased while a letter to them was on its way: then that stands under their hash.
     """
     changed = 0
-    told = [(_address_key(connection, each), each.report) for each in found if reason_of(each.report.event)]
+    about = [each for each in found if reason_of(each.report.event)]
+    told = [(_address_key(connection, each), each.report) for each in about]
     places = shadows.places(connection, {key for key, _ in told if key is not None})
+    places |= _former_addresses(connection, about, shadows)
     # In one order, so that two who suppress many do not wait for each other in a circle.
     for place, report in sorted(
         ((places[key], report) for key, report in told if key is not None), key=lambda one: one[0]
@@ -141,6 +143,20 @@ def suppress_reported(connection: Connection, found: Sequence[Found], shadows: S
         at = event.occurred_at or report.received_at
         changed += suppress(connection, place, reason, source=event.provider, at=at)
     return changed
+
+
+def _former_addresses(connection: Connection, about: Sequence[Found], shadows: Shadows) -> dict[str, str]:
+    """The shadows of addresses that people had at first, moved away from, and were erased since: there is no
+    suppression yet to tell that by."""
+    numbers = {each.delivery.subscriber_id for each in about if each.delivery is not None}
+    gone = select(_subscriber.id).where(_subscriber.id.in_(numbers), _subscriber.state == "erased")
+    erased = set(connection.execute(gone).scalars()) if numbers else set()
+    keys = {
+        each.delivery.address_key
+        for each in about
+        if each.delivery is not None and each.delivery.subscriber_id in erased and each.delivery.address_key
+    }
+    return {key: shadow for key in keys for shadow in shadows.of(key)[:1]}
 
 
 def _address_key(connection: Connection, found: Found) -> str | None:

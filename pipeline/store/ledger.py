@@ -366,6 +366,12 @@ class Ledger:
                 .values(state=DeliveryState.SKIPPED, reason=reason)
             )
 
+    def close_empty(self, batch: Batch) -> None:
+        """End a prepared batch in which nobody can be mailed any more: all are skipped."""
+        with self._writing() as connection:
+            self._own(connection)
+            self._skip_the_departed(connection, (), batch)
+
     def write_off(self, batch: Batch, *, reason: str) -> None:
         """Give a batch in doubt up: its people are `unconfirmed` and listed (at most once)."""
         with self._writing() as connection:
@@ -526,9 +532,12 @@ class Ledger:
     def _skip_the_departed(
         self, connection: Connection, people: Sequence[Person], batch: Batch | None
     ) -> frozenset[int]:
-        wanted = {"edition": self._edition_id, "first": people[0].ordinal, "last": people[-1].ordinal}
-        if batch is not None:
-            wanted["member"] = batch.id
+        if batch is None:
+            wanted = {"first": people[0].ordinal, "last": people[-1].ordinal}
+        else:
+            # The whole of it: who was erased is not among `people`, and could stand before or after them.
+            wanted = {"first": batch.first, "last": batch.last, "member": batch.id}
+        wanted["edition"] = self._edition_id
         departed = statements.run(
             connection, statements.departed(first_time=batch is None), wanted
         ).fetchall()
@@ -542,7 +551,7 @@ class Ledger:
                 .values(state=DeliveryState.SKIPPED, reason=reason)
             )
         gone = frozenset(ordinal for ordinal, _, _ in departed)
-        if batch is not None and len(gone) == len(people):
+        if batch is not None and gone.issuperset(person.ordinal for person in people):
             self._change(
                 connection,
                 batch,

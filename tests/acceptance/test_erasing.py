@@ -375,6 +375,36 @@ def test_a_report_on_a_letter_that_was_under_way_leaves_the_hash_alone(site: Sit
     assert found_in(site, "kanarie") == set()
 
 
+@pytest.mark.fault(85)
+@pytest.mark.standard("G-09")
+def test_a_report_on_an_address_they_had_moved_away_from_does_not_bring_it_back(
+    site: Site, web: httpx.Client
+) -> None:
+    person = sign_up(site, web)
+    delivery_id = letter_sent(site, person.id)
+    with site.opened.engine.begin() as connection:
+        connection.execute(update(tables.delivery).values(state="submitted"))
+        connection.execute(
+            update(tables.subscriber)
+            .where(tables.subscriber.c.id == person.id)
+            .values(address=OTHER, address_key=OTHER)
+        )
+    site.opened.subscribers.erase(person.id, shadow=site.signer.shadow(OTHER), at=site.clock())
+    assert found_in(site, "kanarie") == {"delivery"}
+    event = Event(
+        provider="resend",
+        key="e1",
+        kind=EventKind.HARD_BOUNCE,
+        delivery_id=delivery_id,
+        edition=builders.mailing().edition,
+        occurred_at=site.clock(),
+    )
+    taken = site.opened.events.take([Report(event=event, received_at=site.clock(), signed=True)])
+    assert taken.suppressed == 1
+    assert found_in(site, "kanarie") == {"delivery"}
+    assert site.suppression(CANARY) is SuppressionReason.HARD_BOUNCE
+
+
 def test_what_the_operator_says_of_an_erased_address_holds_when_its_owner_comes_back(
     site: Site, web: httpx.Client
 ) -> None:

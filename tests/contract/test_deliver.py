@@ -303,6 +303,24 @@ def test_without_keys_the_next_request_is_built_meanwhile_and_who_leaves_then_ge
     assert at.counts() == Counts(frozen=25, accepted=24, skipped=1)
 
 
+@pytest.mark.fault(85)
+@pytest.mark.parametrize("erased", [range(1, 6), (1,), (5,)], ids=["all of a batch", "its first", "its last"])
+def test_who_was_erased_does_not_keep_a_released_batch_open(store: Store, erased: Sequence[int]) -> None:
+    at = desk_that_loses(store, {1}, keyed=False)
+    at.run()
+    with store.engine.begin() as connection:
+        connection.execute(
+            update(tables.delivery)
+            .where(tables.delivery.c.ordinal.in_(erased))
+            .values(address=None, address_key=None, name="")
+        )
+    batches = {doubt.batch for doubt in store.doubts.listed(edition_id=at.edition.id)}
+    store.doubts.release(list(batches), who="Marijke", reason="they have nothing", now=NOW)
+    at.run()
+    gone = len(erased)
+    assert at.counts() == Counts(frozen=25, accepted=25 - gone, skipped=gone)
+
+
 @pytest.mark.fault(83)
 def test_who_joins_meanwhile_is_not_in_this_edition(store: Store) -> None:
     at = desk(store)

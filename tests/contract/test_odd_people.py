@@ -28,6 +28,7 @@ ODD_ADDRESSES = (
     "=?utf-8?q?=0abcc:x?=@example.org",
     "ann@=?utf-8?q?x?=.example",
     "ann\r\nBcc: eve@evil.example",
+    "ann@example.org\neve@evil.example",
     "ann\x07@example.org",
     "ann\u2028@example.org",
     "ann@example.org,eve@evil.example",
