@@ -12,7 +12,7 @@ from pipeline.condense import condense
 from pipeline.condense.chooser import Chooser
 from pipeline.due import Slot
 from pipeline.post import Brief, Post
-from pipeline.sameness import NOTHING_COVERED, Covered
+from pipeline.sameness import NOTHING_COVERED, Covered, canonical_link
 from pipeline.settings import NoPick
 from pipeline.yaml_lines import read_document
 
@@ -57,7 +57,10 @@ def in_order(waiting: Sequence[Post], posts: Sequence[Post], choice: Choice) -> 
     not among `posts`."""
     if choice.post is None:
         return list(waiting)
-    wanted = [post for post in posts if choice.post in (post.key, post.url)][:1]
+    link = canonical_link(choice.post)
+    exact = [post for post in posts if choice.post in (post.key, post.url)]
+    alike = [post for post in posts if link and post.own_link and canonical_link(post.url) == link]
+    wanted = (exact or alike)[:1]
     if not wanted:
         near = did_you_mean(choice.post, [post.key for post in posts])
         text = f"{shown(choice.post)} is not among the posts{near}"
@@ -73,14 +76,17 @@ def first_brief(
     chooser: Chooser | None = None,
     no_pick: NoPick = NoPick.NEXT,
     whole: Callable[[Post], Post | str] = lambda post: post,
+    gone: Callable[[Post], str] = lambda _post: "",
     covered: Covered = NOTHING_COVERED,
 ) -> Briefed:
     """The first of the posts that has a question and an example.
 
     `whole` gives a post with all of its text, or says why it cannot be had; it is asked about no more posts
-    than needed. One that turns out to be `covered` then is passed over.
+    than needed. One that turns out to be `covered` then is passed over. `gone` says why a post that would go
+    was taken back; it is asked last.
 
-    The editor's own words are for the first post alone. With `NoPick.HOLD` no other post is looked at:
+    The editor's own words are for the first post alone, and a post they chose that cannot be had this time
+    keeps the others waiting. With `NoPick.HOLD` no other post is looked at:
     a week whose post gives none waits for the editor.
     """
     notes: list[str] = []
@@ -88,6 +94,8 @@ def first_brief(
         mine = choice if post is posts[0] else Choice()
         found = whole(post)
         if isinstance(found, str):
+            if mine.post:
+                return _waits_for(post, found)
             notes.append(f"“{post.title}” ({post.key}) was passed over: {found}")
             continue
         if found is not post and covered.has(found) and not mine.post:
@@ -95,12 +103,25 @@ def first_brief(
             continue
         condensed = condense(found, question=mine.question, example=mine.example, sent=sent, chooser=chooser)
         brief = condensed.brief()
+        missing = gone(found) if brief is not None else ""
+        if missing and mine.post:
+            return _waits_for(post, missing)
+        if missing:
+            notes.append(f"“{post.title}” ({post.key}) was passed over: {missing}")
+            continue
         if brief is not None:
             findings = tuple(str(finding) for finding in condensed.findings)
             return Briefed(brief=brief, notes=tuple(notes), findings=findings)
         reasons = filter(None, (condensed.no_question, condensed.no_example))
         notes.append(f"“{post.title}” ({post.key}) was passed over: {'; '.join(reasons)}")
     return Briefed(brief=None, notes=tuple(notes))
+
+
+def _waits_for(post: Post, why: str) -> Briefed:
+    note = (
+        f"the week waits for “{post.title}” ({post.key}), which you chose and which cannot be had now: {why}"
+    )
+    return Briefed(brief=None, notes=(note,))
 
 
 def _choice(file: Path) -> Choice:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from pipeline.post import Post
-from pipeline.sameness import Covered, vague_links
+from pipeline.sameness import Covered
 from pipeline.settings import Pick
 
 
@@ -18,9 +18,7 @@ def pick(posts: Iterable[Post], *, covered: Covered, now: datetime, rule: Pick) 
     The second and later ones matter when the first has no question or no example. `shuffle` is an order
     of its own that never changes: by a hash of the post's key, so that a plan stays true.
     """
-    known = list(posts)
-    vague = vague_links(known)
-    waiting = [post for post in known if post.published <= now and not covered.has(post, vague=vague)]
+    waiting = [post for post in posts if post.published <= now and not covered.has(post)]
     match rule:
         case Pick.OLDEST:
             return sorted(waiting, key=lambda post: (post.published, post.key))

@@ -130,12 +130,14 @@ def _brief(
 ) -> tuple[Briefed, Sequence[Post]]:
     choice = read_choice(settings.folder, slot)
     ordered = in_order(waiting, posts, choice)
+    catalogue.begin_slot()
     found = first_brief(
         ordered,
         choice=choice,
         sent=sent,
         no_pick=settings.no_pick,
         whole=catalogue.whole,
+        gone=catalogue.gone,
         covered=covered,
     )
     return found, ordered

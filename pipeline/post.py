@@ -53,6 +53,8 @@ class Post:
     """The post's summary: front matter `description`, `summary` or `excerpt`, else its first paragraph."""
     stable_key: bool = True
     """False where a source may give the post another key one day: then its link and text count as well."""
+    own_link: bool = True
+    """False where other posts of the same source have this link: then it does not tell one from another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

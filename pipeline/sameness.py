@@ -1,13 +1,14 @@
 """When two posts are the same one: by key, else by link, else by text. Feeds change their ids, blogs move
 from a folder to a feed, and a reader must not get the same letter again. Decides; touches nothing.
 
-A file is what its name says: of a folder's posts only the key counts."""
+A file is what its name says: against other files only its key counts, against what came from a feed its link
+and text as well."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -26,29 +27,48 @@ class Covered:
     """As `canonical_link` gives them."""
     texts: frozenset[str] = frozenset()
     """As `text_mark` gives them."""
+    feed_links: frozenset[str] = frozenset()
+    feed_texts: frozenset[str] = frozenset()
+    """Those of posts that came from a feed."""
 
-    def has(self, post: Post, *, vague: frozenset[str] = frozenset()) -> bool:
-        """Whether an edition was made from this post. `vague` links say nothing about that."""
-        if post.stable_key or post.key in self.keys:
-            return post.key in self.keys
+    def has(self, post: Post) -> bool:
+        """Whether an edition was made from this post."""
+        if post.key in self.keys:
+            return True
+        links = self.feed_links if post.stable_key else self.links
+        texts = self.feed_texts if post.stable_key else self.texts
         link = canonical_link(post.url)
-        by_link = bool(link) and link not in vague and link in self.links
-        return by_link or text_mark(post.text) in self.texts
+        return (bool(link) and post.own_link and link in links) or text_mark(post.text) in texts
 
     def with_post(self, post: Post) -> Covered:
-        return Covered(
-            keys=self.keys | {post.key},
-            links=self.links | set(filter(None, [canonical_link(post.url)])),
-            texts=self.texts | {text_mark(post.text)},
-        )
+        return covered_by([(post.key, post.url, post.text)], before=self)
 
 
 NOTHING_COVERED = Covered()
 
 
+def covered_by(posts: Sequence[tuple[str, str | None, str]], *, before: Covered = NOTHING_COVERED) -> Covered:
+    """`before` and these posts: key, link and text of each."""
+    known = [(key, canonical_link(url), text_mark(text)) for key, url, text in posts]
+    of_feeds = [(link, text) for key, link, text in known if is_of_feed(key)]
+    return Covered(
+        keys=before.keys | {key for key, _, _ in known},
+        links=before.links | {link for _, link, _ in known if link},
+        texts=before.texts | {text for _, _, text in known},
+        feed_links=before.feed_links | {link for link, _ in of_feeds if link},
+        feed_texts=before.feed_texts | {text for _, text in of_feeds},
+    )
+
+
+def is_of_feed(key: str) -> bool:
+    """Whether a post's key is one that a feed gives: these have a colon (`https:`, `tag:`, `sha256:` …), and
+    a file's path has none."""
+    return ":" in key
+
+
 def vague_links(posts: Iterable[Post]) -> frozenset[str]:
-    """Links that stand at more than one text, such as a home page or the subject of a link blog: they do not
-    tell one post from another."""
+    """Links that stand at more than one text of one source, such as a home page or the subject of a link
+    blog: they do not tell one post from another."""
     texts: dict[str, set[str]] = defaultdict(set)
     for post in posts:
         if link := canonical_link(post.url):

@@ -51,6 +51,10 @@ class Source(Protocol):
         """A post with all of its text, or why it cannot be had this time."""
         ...
 
+    def gone(self, post: Post) -> str:
+        """Why a post that would go must not, because it was taken back; empty: nothing says so."""
+        ...
+
     def refresh(self) -> None:
         """Take in what may be gone before the next letter."""
         ...
@@ -165,6 +169,7 @@ def run_week(week: Week, slot: Slot, *, epoch: int, stop: Event) -> Report:
             chooser=week.chooser,
             no_pick=week.no_pick,
             whole=week.source.whole,
+            gone=week.source.gone,
             covered=covered,
         )
         looks = (f"look at: {finding}" for finding in found.findings)

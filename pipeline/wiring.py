@@ -81,11 +81,11 @@ def state_folder(settings: Settings) -> Path:
 
 
 def catalogue_of(
-    settings: Settings, *, clock: Clock | None = None, asking: Asking = Asking.LOOK
+    settings: Settings, *, clock: Clock | None = None, asking: Asking = Asking.LOOK, made_up: bool = False
 ) -> Catalogue:
     """All posts of the newsletter's sources. Feeds are asked, and what they say is forgotten, unless
-    `asking` says otherwise."""
-    return Catalogue(settings, kept_in=state_folder(settings), clock=clock, asking=asking)
+    `asking` says otherwise. `made_up`: the clock shows a time that somebody thought of."""
+    return Catalogue(settings, kept_in=state_folder(settings), clock=clock, asking=asking, made_up=made_up)
 
 
 def _why_unfit(brief: Brief, mailing: Mailing) -> Sequence[str]:
@@ -138,7 +138,7 @@ def week_of(settings: Settings, store: Store, *, now: datetime | None = None) ->
         why_unfit=_why_unfit,
         pace=pace_of(settings),
         store=store,
-        source=catalogue_of(settings, clock=clock, asking=Asking.KEEP),
+        source=catalogue_of(settings, clock=clock, asking=Asking.KEEP, made_up=now is not None),
         esp=lambda: esp_of(settings),
         signer=signer_of(settings, store),
         fence=Fence(state_folder(settings)),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import ssl
+import subprocess
 import threading
 import time
 import zlib
@@ -11,7 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from xml.sax.saxutils import escape
+
+import pytest
 
 Play = Callable[["Answer"], None]
 """Writes one answer to the socket."""
@@ -92,6 +97,27 @@ def fault_feed(tls: ssl.SSLContext | None = None) -> Iterator[FaultFeed]:
         stop.set()
         server.shutdown()
         server.server_close()
+
+
+def make_certificate(folder: Path) -> Path:
+    """`folder`, with `blog.pem` and its key `blog.key` in it: for blog.example, signed by itself."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed, so no test certificate can be made")
+    words = (
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    )
+    name = ("-subj", "/CN=test", "-addext", "subjectAltName=DNS:blog.example")
+    files = ("-keyout", folder / "blog.key", "-out", folder / "blog.pem")
+    subprocess.run(["openssl", *words, *name, *files], check=True, capture_output=True)
+    return folder
 
 
 # What a feed can answer

@@ -126,14 +126,19 @@ def post_link(sample: Sample) -> Iterator[str]:
 
 @check("link-dead", Severity.ERROR, "mend the address, or publish the page first")
 def dead(sample: Sample) -> Iterator[str]:
-    if not sample.online:
-        return
-    from pipeline.check.online import page_status
+    for url, answer in sample.pages.items():
+        if answer.dead:
+            yield (
+                f"{url} answers {answer.status}" if answer.status else f"{url} does not answer: {answer.said}"
+            )
 
-    for url in sorted({url for _, url in sample.links if url.startswith("http") and "/u/" not in url}):
-        status = page_status(url, internal=sample.mailing.newsletter.url)
-        if status is None or status >= 400:
-            yield f"{url} answers {status or 'nothing'}"
+
+@check("link-not-followed", Severity.WARNING, "open the link yourself; better, link to where it leads")
+def not_followed(sample: Sample) -> Iterator[str]:
+    for url, answer in sample.pages.items():
+        if answer.refused:
+            unknown = "was not followed to its end, so it is not known whether the page is there"
+            yield f"{url} {unknown}: {answer.said}"
 
 
 # Pictures

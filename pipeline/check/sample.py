@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
@@ -14,6 +15,9 @@ from emails.delivery import Recipient
 from emails.edition import Mailing
 from emails.merge import split
 from emails.message import build_message
+
+if TYPE_CHECKING:
+    from pipeline.check.online import PageAnswer
 
 READER = "lezer@voorbeeld.example"
 _TOKEN = "MTIzNDU2Nzg5MC4xMjM0NQ.k3v9Qm2x7Rr1cT0yHnB5wLq8"  # noqa: S105  # a sample, as long as real ones get
@@ -83,6 +87,16 @@ class Sample:
         return tuple(
             (" ".join(a.text().split()), a.attributes.get("href") or "") for a in self.tree.css("a[href]")
         )
+
+    @cached_property
+    def pages(self) -> dict[str, PageAnswer]:
+        """What each linked page answers, by address; nobody is asked unless `online`."""
+        if not self.online:
+            return {}
+        from pipeline.check.online import page_answer
+
+        urls = {url for _, url in self.links if url.startswith("http") and "/u/" not in url}
+        return {url: page_answer(url, internal=self.mailing.newsletter.url) for url in sorted(urls)}
 
     @cached_property
     def visible(self) -> str:

@@ -8,6 +8,7 @@ from html import unescape
 from pathlib import PurePosixPath
 
 from pipeline.post import Block, BlockKind, Post
+from pipeline.reading.charsets import codec_of
 from pipeline.reading.frontmatter import BadFrontMatter, FrontMatter, parse_date, split_front_matter
 from pipeline.reading.html import HtmlContent, read_html
 from pipeline.reading.language import identify, two_letters
@@ -77,17 +78,20 @@ def _decode(raw: bytes, name: str) -> str:
     elif b"\x00" in raw[:4096]:
         raise Unreadable(f"{name}: is not text; save it as UTF-8 text")
     else:
-        encoding = _declared_encoding(raw) or "utf-8"
+        encoding = _declared_encoding(raw)
     try:
         text = raw.decode(encoding)
-    except (UnicodeDecodeError, LookupError):
+    except UnicodeError:
         text = _decode_western(raw, name)
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _declared_encoding(raw: bytes) -> str | None:
+def _declared_encoding(raw: bytes) -> str:
+    """The charset that a page names, else UTF-8. What can be read cannot be UTF-16, whatever it says of
+    itself (WHATWG HTML, "prescan a byte stream to determine its encoding")."""
     match = re.search(rb"<meta[^>]{0,200}charset=[\"']?([\w-]+)", raw[:2048], re.IGNORECASE)
-    return match.group(1).decode("ascii") if match else None
+    found = codec_of(match.group(1).decode("ascii")) if match else ""
+    return "utf-8" if found.startswith(("utf-16", "utf-32")) else found or "utf-8"
 
 
 def _decode_western(raw: bytes, name: str) -> str:

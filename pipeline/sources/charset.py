@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import re
 
+from pipeline.reading.charsets import codec_of
+
 _DECLARED = re.compile(rb"\A\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z0-9._:-]{1,40})[\"']")
 _UTF_16 = re.compile(rb"(?:[ \t\r\n]\x00)*[<{]\x00|(?:\x00[ \t\r\n])*\x00[<{]")
 _IN_HEADER = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9._:-]{1,40})", re.IGNORECASE)
@@ -15,22 +17,14 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_WESTERN = {"ascii", "iso8859-1", "cp1252"}
-"""All read as Windows-1252, as browsers do (WHATWG Encoding, "Names and labels")."""
-_KNOWN = {
-    "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", *(f"iso8859-{n}" for n in range(2, 17)),
-    *(f"cp125{n}" for n in range(9)), "koi8-r", "koi8-u", "mac-roman", "shift_jis", "euc_jp", "iso2022_jp",
-    "gb2312", "gbk", "gb18030", "big5", "euc_kr", "cp932", "cp949", "cp950",
-}  # fmt: skip
-"""Python knows many more codecs, some of which are no character sets at all."""
 
 
 def decode(raw: bytes, content_type: str = "") -> tuple[str, int]:
     """(the text of a feed, how many characters could not be read and became U+FFFD).
 
-    A byte-order mark counts most. Then: text that is valid UTF-8 and has more than ASCII in it is UTF-8,
-    whatever is declared. Then the charset of the HTTP header and that of the XML declaration, if they fit;
-    then UTF-8, also with some characters lost, if more of it is sound than broken; then Windows-1252.
+    A byte-order mark counts most. Then: text with more than ASCII in it, most of which is sound UTF-8, is
+    UTF-8, whatever is declared; what is broken in it is lost. Then the charset of the HTTP header and that
+    of the XML declaration, if they fit; then Windows-1252.
     """
     for mark, encoding in _BOMS:
         if raw.startswith(mark):
@@ -38,17 +32,17 @@ def decode(raw: bytes, content_type: str = "") -> tuple[str, int]:
     if _UTF_16.match(raw):
         return _replacing(raw, "utf-16-be" if raw[0] == 0 else "utf-16-le")
     text, lost = _replacing(raw, "utf-8")
-    sound = len(raw) - len(text)  # bytes that followed another one, as UTF-8 has them beyond ASCII
-    if sound and not lost:
-        return text, 0
+    sound = len(text) - len(text.encode("ascii", "ignore")) - lost  # characters beyond ASCII
+    if sound > lost:
+        return text, lost
     foreign = [name for name in _declared(raw, content_type) if name not in ("utf-8", "cp1252")]
     for encoding in foreign:
         try:
             return raw.decode(encoding), 0
         except UnicodeDecodeError:
             continue
-    if sound > lost or not lost:
-        return text, lost
+    if not lost:
+        return text, 0
     return _replacing(raw, foreign[0] if foreign else "cp1252")
 
 
@@ -56,16 +50,8 @@ def _declared(raw: bytes, content_type: str) -> list[str]:
     """The codecs of the HTTP header and of the XML declaration, as far as there are any."""
     header, declaration = _IN_HEADER.search(content_type), _DECLARED.match(raw)
     labels = (header[1] if header else "", declaration[1].decode("ascii") if declaration else "")
-    known = filter(None, map(_codec, labels))
+    known = filter(None, map(codec_of, labels))
     return [name for name in known if not name.startswith(("utf-16", "utf-32"))]
-
-
-def _codec(label: str) -> str:
-    try:
-        name = codecs.lookup(label).name if label else ""
-    except LookupError:
-        return ""
-    return "cp1252" if name in _WESTERN else name if name in _KNOWN else ""
 
 
 def _replacing(raw: bytes, encoding: str) -> tuple[str, int]:

@@ -32,7 +32,13 @@ MOST_REDIRECTS: Final = 5
 LONGEST_ADDRESS: Final = 2000
 """Characters."""
 
-_HOST: Final = re.compile(rb"[A-Za-z0-9._:-]{1,253}\Z")
+LONGEST_ETAG: Final = 500
+LONGEST_DATE: Final = 100
+"""Characters."""
+
+_HOST: Final = re.compile(rb"[A-Za-z0-9_.:-]{1,253}\Z")
+_VALIDATOR: Final = re.compile(r"[\x21-\x7e]+( [\x21-\x7e]+)*")
+"""Visible ASCII: a header that can be sent back as it came."""
 
 Resolver = Callable[[str, int, float], Sequence[str]]
 """(host, port, seconds) → its IP addresses. Raises what httpcore raises when it cannot connect."""
@@ -54,6 +60,10 @@ class NotFetched(Exception):
 
 class Forbidden(NotFetched):
     """The address leads to where we must not go."""
+
+
+class Inside(Forbidden):
+    """It leads to an address that is not of the open internet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +101,8 @@ class Fetcher:
 
         `internal` is an address whose host and port the operator has said to be on their own network: only
         these may be on this machine or a private network, at any hop. With `etag` or `last_modified` of the
-        time before, a server may answer that nothing changed (RFC 9110, 13.1).
+        time before, a server may answer that nothing changed (RFC 9110, 13.1); one that cannot be sent back
+        as it came is left out.
 
         Raises `NotFetched`: no answer, another status than 200, too large, too slow, broken off; `Forbidden`
         for an address that must not be asked.
@@ -101,12 +112,16 @@ class Fetcher:
             resolve=self._resolve,
             ours=_origin(_checked(internal)) if internal else None,
         )
+        conditions = {
+            "If-None-Match": _validator(etag, LONGEST_ETAG),
+            "If-Modified-Since": _validator(last_modified, LONGEST_DATE),
+        }
         headers = {
             "User-Agent": f"weekbrief/{__version__}",
             "Accept": accept,
-            "Accept-Encoding": "gzip, deflate",
-            **({"If-None-Match": etag} if etag else {}),
-            **({"If-Modified-Since": last_modified} if last_modified else {}),
+            # Not deflate: servers disagree about what that is (RFC 9110, 8.4.1.2).
+            "Accept-Encoding": "gzip",
+            **{name: value for name, value in conditions.items() if value},
         }
         url = _checked(address)
         for _ in range(MOST_REDIRECTS + 1):
@@ -114,7 +129,7 @@ class Fetcher:
             if isinstance(found, Fetched):
                 return found
             url = found
-        raise NotFetched(f"{shown(address)}: redirects more than {MOST_REDIRECTS} times")
+        raise Forbidden(f"{shown(address)}: redirects more than {MOST_REDIRECTS} times")
 
     def _hop(
         self, url: httpx.URL, headers: dict[str, str], call: _Call, at_most: int, seconds: float
@@ -129,10 +144,13 @@ class Fetcher:
             raise NotFetched(f"{where}: gave {slow} within {seconds:.0f} seconds") from None
         except httpcore.ConnectError as error:
             raise NotFetched(f"{where}: {_why_no_connection(error)}") from error
-        except (httpcore.NetworkError, httpcore.ProtocolError, zlib.error) as error:
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise NotFetched(f"{where}: the answer broke off, or is not HTTP") from error
         except (httpcore.UnsupportedProtocol, UnicodeError) as error:
             raise NotFetched(f"{where}: is no address that can be asked") from error
+        except Exception as error:
+            # Whatever else a server's answer brings about: it costs this address, never the whole run.
+            raise NotFetched(f"{where}: cannot be fetched ({type(error).__name__})") from error
 
     def _answer(
         self, url: httpx.URL, headers: dict[str, str], call: _Call, at_most: int
@@ -152,11 +170,11 @@ class Fetcher:
             ) as response,
         ):
             told = {
-                name.decode("ascii", "replace").lower(): value.decode("latin-1").strip()
+                name.decode("ascii", "replace").lower(): value.strip().decode("latin-1")
                 for name, value in response.headers
             }
             if response.status in (301, 302, 303, 307, 308) and told.get("location"):
-                return _next(url, told["location"])
+                return _next(url, _as_utf_8(told["location"]))
             conditional = "If-None-Match" in headers or "If-Modified-Since" in headers
             if response.status == 304 and conditional:
                 return Fetched(url=str(url), unchanged=True)
@@ -169,8 +187,8 @@ class Fetcher:
             url=str(url),
             body=body,
             content_type=told.get("content-type", ""),
-            etag=told.get("etag", "")[:500],
-            last_modified=told.get("last-modified", "")[:100],
+            etag=_validator(told.get("etag", ""), LONGEST_ETAG),
+            last_modified=_validator(told.get("last-modified", ""), LONGEST_DATE),
         )
 
     def _tls(self) -> ssl.SSLContext:
@@ -198,14 +216,29 @@ def _checked(address: str) -> httpx.URL:
         url = httpx.URL(address)
     except (httpx.InvalidURL, UnicodeError, ValueError) as error:
         raise NotFetched(f"{shown(address)}: is not a web address") from error
-    port_is_sound = url.port is None or 0 < url.port < 65_536
-    if url.scheme not in ("http", "https") or not _HOST.match(url.raw_host) or not port_is_sound:
+    if url.scheme not in ("http", "https"):
         raise Forbidden(f"{shown(address)}: is not a web address; it must begin with https:// or http://")
+    port_is_sound = url.port is None or 0 < url.port < 65_536
+    if not _HOST.match(url.raw_host) or not port_is_sound:
+        raise NotFetched(f"{shown(address)}: names no host or port that there can be")
     if url.userinfo:
         raise Forbidden(f"{shown(address)}: holds a user name or password, which is not used")
     if odd_spelling(url.raw_host.decode("ascii")):
         raise Forbidden(f"{shown(address)}: writes an IP address in an unusual way")
     return url.copy_with(fragment=None)
+
+
+def _validator(value: str, longest: int) -> str:
+    """An ETag or Last-Modified that can be sent back as it came; else empty, and all is fetched anew."""
+    return value if len(value) <= longest and _VALIDATOR.fullmatch(value) else ""
+
+
+def _as_utf_8(value: str) -> str:
+    """A header that was read as Latin-1 and holds UTF-8, as many servers write a Location."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return value
 
 
 def _next(url: httpx.URL, location: str) -> httpx.URL:
@@ -227,16 +260,33 @@ def _origin(url: httpx.URL) -> tuple[str, int]:
 
 def _body(pieces: Iterable[bytes], encoding: str, at_most: int, where: str) -> bytes:
     body = bytearray()
-    for piece in _decoded(pieces, encoding.strip().lower(), where):
-        body += piece
-        if len(body) > at_most:
-            larger = f"{where}: is larger than {at_most / 1_000_000:g} MB, which we do not read"
-            raise NotFetched(larger, status=200)
+    megabytes = f"{at_most / 1_000_000:g} MB"
+    larger = NotFetched(f"{where}: is larger than {megabytes}, which we do not read", status=200)
+    try:
+        for piece in _decoded(_bounded(pieces, at_most, larger), encoding.strip().lower(), where):
+            body += piece
+            if len(body) > at_most:
+                raise larger
+    except zlib.error as error:
+        broken = f"{where}: the answer broke off, or is not compressed as it says"
+        raise NotFetched(broken, status=200) from error
     return bytes(body)
 
 
-_PIECE = 65_536
+_PIECE: Final = 65_536
 """Bytes that are decoded at once, so that a bomb is noticed before it has grown."""
+_MOST_MEMBERS: Final = 1_000
+"""Of one gzip body. Empty ones would cost time without an end."""
+
+
+def _bounded(pieces: Iterable[bytes], at_most: int, larger: NotFetched) -> Iterator[bytes]:
+    """What comes over the line: compressed, it is hardly ever larger than what it holds."""
+    came = 0
+    for piece in pieces:
+        came += len(piece)
+        if came > at_most + _PIECE:
+            raise larger
+        yield piece
 
 
 def _decoded(pieces: Iterable[bytes], encoding: str, where: str) -> Iterator[bytes]:
@@ -244,17 +294,21 @@ def _decoded(pieces: Iterable[bytes], encoding: str, where: str) -> Iterator[byt
         yield from pieces
         return
     if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise NotFetched(f"{where}: is compressed in a way that we did not ask for")
-    decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+        raise NotFetched(f"{where}: is compressed in a way that we did not ask for", status=200)
+    decoder, members = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32), 1
     for piece in pieces:
         rest = piece
-        while rest and not decoder.eof:
+        while rest:
+            if decoder.eof:  # another member follows (RFC 1952, 2.2)
+                decoder, members = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16), members + 1
+                if members > _MOST_MEMBERS:
+                    raise NotFetched(f"{where}: is compressed in more than {_MOST_MEMBERS} parts", status=200)
             yield decoder.decompress(rest, _PIECE)
-            rest = decoder.unconsumed_tail
+            rest = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
     while not decoder.eof:
         more = decoder.decompress(decoder.unconsumed_tail, _PIECE)
         if not more:
-            raise NotFetched(f"{where}: the answer broke off")
+            raise NotFetched(f"{where}: the answer broke off", status=200)
         yield more
 
 
@@ -297,7 +351,7 @@ class _VettingBackend(httpcore.NetworkBackend):
         addresses = list(call.resolve(host, port, ends - time.monotonic()))
         for address in addresses:
             if reason := why_not(address, internal=call.hop == call.ours):
-                raise Forbidden(f"{host}: leads to {address}, which is {reason}; it is not asked")
+                raise Inside(f"{host}: leads to {address}, which is {reason}; it is not asked")
         last: Exception = httpcore.ConnectTimeout()
         for tried, address in enumerate(addresses):
             share = (ends - time.monotonic()) / (len(addresses) - tried)

@@ -7,18 +7,21 @@ written whole or not at all.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from pipeline.post import Block, BlockKind, Post
+from pipeline.sources import SourceUnavailable
 
 FORMAT: Final = 1
 MOST_POSTS: Final = 10_000
@@ -41,6 +44,12 @@ class KeptPost:
     """It stood in the feed the last time."""
     gone: bool = False
     """Its page is not there any more: it was taken back, and is not used."""
+    gone_since: datetime | None = None
+    """When its page was first found missing, if it was missing ever since."""
+    page_seen_at: datetime | None = None
+    """When its page was last seen."""
+    tried: bool = False
+    """Its page was asked for the rest of the post, and did not give it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +66,8 @@ class Kept:
     last_modified: str = ""
     remarks: tuple[str, ...] = ()
     """Of the last time."""
+    damage: str = ""
+    """Why the file could not be understood. It is set aside when a new one is written."""
 
 
 def kept_file(folder: Path, url: str) -> Path:
@@ -65,27 +76,88 @@ def kept_file(folder: Path, url: str) -> Path:
 
 
 def load(file: Path) -> Kept:
-    """The copy in `file`; an empty one where there is none or it cannot be understood."""
+    """The copy in `file`; an empty one, with its `damage`, where there is none or it cannot be understood.
+
+    Raises `SourceUnavailable` when the file is there and does not let itself be read: it may hold all that
+    is left of old posts, and must not be written over.
+    """
     try:
-        told = json.loads(file.read_bytes())
-        if told["format"] != FORMAT:
-            raise ValueError(f"format {told['format']}")
-        return _kept(told)
-    except FileNotFoundError:
+        return _understood(file.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
         return Kept()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        log.warning(
-            "the copy of a feed in %s cannot be read and is made anew (%s)", file, type(error).__name__
+    except OSError as error:
+        raise SourceUnavailable(f"the copy of a feed in {file} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        damage = (
+            f"the copy of a feed in {file} cannot be understood ({type(error).__name__}): "
+            f"when it is made anew, this one is put aside as {_aside(file).name}"
         )
-        return Kept()
+        log.warning("%s", damage)
+        return Kept(damage=damage)
 
 
-def save(file: Path, url: str, kept: Kept) -> None:
-    """Write the copy; whoever reads sees the old one or the new one. Raises OSError."""
+def save(file: Path, url: str, kept: Kept, *, before: Kept | None = None) -> None:
+    """Write the copy; whoever reads sees the old one or the new one, and whoever else writes loses no post.
+
+    `before` is the copy that `kept` was made from. A file that cannot be understood is renamed first.
+    Raises OSError, and `SourceUnavailable` as `load` does.
+    """
+    with _locked(file):
+        there = load(file)
+        if there.damage:
+            file.rename(_aside(file))
+        _write(file, url, joined(there, kept, before=before))
+
+
+def learn(file: Path, url: str, one: KeptPost) -> None:
+    """Write what was found out of one post, if the feed has not said something else of it since.
+
+    Raises as `save`.
+    """
+    with _locked(file):
+        there = load(file)
+        known = there.posts.get(one.post.key)
+        if known is not None and known.fingerprint == one.fingerprint:
+            new = replace(one, shown=known.shown)
+            _write(file, url, replace(there, posts={**there.posts, one.post.key: new}))
+
+
+def joined(there: Kept, ours: Kept, *, before: Kept | None) -> Kept:
+    """Of a copy that another has written since `before` and ours: all posts of both, else the younger one's
+    word; ours when the feed was not asked since."""
+    unread = before is not None and (there.read_at, there.asked_at) == (before.read_at, before.asked_at)
+    if unread or there.read_at is None or (ours.read_at is not None and ours.read_at >= there.read_at):
+        old, new = there, ours
+    else:
+        old, new = ours, there
+    left = {key: replace(one, shown=False) for key, one in old.posts.items() if key not in new.posts}
+    return replace(new, posts=bounded({**left, **new.posts})) if left else new
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Alone with `file` among all who write it, of this process and others."""
     file.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _aside(file: Path) -> Path:
+    """Where a file that cannot be understood is put: beside its place, with its time."""
+    written = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    return file.with_name(f"{file.name}.broken-{written:%Y%m%dT%H%M%SZ}")
+
+
+def _write(file: Path, url: str, kept: Kept) -> None:
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=".feed-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as written:
+            if file.exists():
+                os.fchmod(written.fileno(), file.stat().st_mode & 0o777)
             json.dump(_told(kept, url), written, ensure_ascii=False, separators=(",", ":"))
             written.flush()
             os.fsync(written.fileno())
@@ -125,10 +197,20 @@ def _told(kept: Kept, url: str) -> dict[str, Any]:
                 "teaser": one.teaser,
                 "shown": one.shown,
                 "gone": one.gone,
+                "tried": one.tried,
+                "gone_since": one.gone_since and one.gone_since.isoformat(),
+                "page_seen_at": one.page_seen_at and one.page_seen_at.isoformat(),
             }
             for one in kept.posts.values()
         ],
     }
+
+
+def _understood(raw: bytes) -> Kept:
+    told = json.loads(raw)
+    if told["format"] != FORMAT:
+        raise ValueError(f"format {told['format']}")
+    return _kept(told)
 
 
 def _kept(told: Mapping[str, Any]) -> Kept:
@@ -147,6 +229,11 @@ def _kept(told: Mapping[str, Any]) -> Kept:
 def _post(told: Mapping[str, Any]) -> KeptPost:
     values = dict(told)
     own = {name: values.pop(name) for name in ("fingerprint", "teaser", "shown", "gone")}
+    gone_since, page_seen_at = (
+        _instant(values.pop("gone_since", None)),
+        _instant(values.pop("page_seen_at", None)),
+    )
+    own["tried"] = values.pop("tried", False)
     blocks = tuple(
         Block(kind=BlockKind(kind), start=start, end=end, level=level)
         for kind, start, end, level in values.pop("blocks")
@@ -154,7 +241,12 @@ def _post(told: Mapping[str, Any]) -> KeptPost:
     published = datetime.fromisoformat(values.pop("published"))
     if published.tzinfo is None:
         raise ValueError("an instant without a zone")
-    return KeptPost(post=Post(**values, blocks=blocks, published=published), **own)
+    return KeptPost(
+        post=Post(**values, blocks=blocks, published=published),
+        gone_since=gone_since,
+        page_seen_at=page_seen_at,
+        **own,
+    )
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -28,8 +28,11 @@ _INTERNAL: Final = {
 }
 """What an operator may mean: their blog stands there."""
 _NEVER: Final = {
-    # Clouds hand out their machines' credentials here; two of them within networks that may be meant.
-    "a cloud's metadata service": _networks("169.254.169.254/32", "100.100.100.200/32", "fd00:ec2::254/128"),
+    # Clouds hand out their machines' credentials here; two of them within networks that may be meant, and
+    # one that looks like any address of the internet (Azure's WireServer).
+    "a cloud's metadata service": _networks(
+        "169.254.169.254/32", "100.100.100.200/32", "168.63.129.16/32", "fd00:ec2::254/128"
+    ),
     "a link's own network": _networks("169.254.0.0/16", "fe80::/10", "fec0::/10"),
     "no address at all": _networks("0.0.0.0/8", "::/128"),
     "a group of machines": _networks("224.0.0.0/4", "ff00::/8"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Engine, or_, select
 
 from emails.delivery import EditionState
-from pipeline.sameness import Covered, canonical_link, text_mark
+from pipeline.sameness import Covered, covered_by
 from pipeline.store import tables
 from pipeline.store.engine import readers
 
@@ -19,9 +19,4 @@ def covered_posts(engine: Engine) -> Covered:
                 or_(edition.state != EditionState.CANCELLED, edition.started_at.is_not(None))
             )
         )
-        found = [(row.post_key, canonical_link(row.post_url), text_mark(row.post_text)) for row in rows]
-    return Covered(
-        keys=frozenset(key for key, _, _ in found),
-        links=frozenset(link for _, link, _ in found if link),
-        texts=frozenset(text for _, _, text in found),
-    )
+        return covered_by([(row.post_key, row.post_url, row.post_text) for row in rows])

@@ -7,16 +7,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 
 import pytest
 
+from pipeline.due import find_slot
 from pipeline.housekeeping import tidy
 from pipeline.report import Report
 from pipeline.sources import Asking
+from pipeline.sources.kept import load
 from pipeline.telling import tell_editor
-from pipeline.week import run_due
+from pipeline.week import run_due, run_week
 from pipeline.wiring import catalogue_of
 from tests import faultfeed
 from tests.acceptance.faulty import DAY, Faulty, faulty
@@ -131,6 +134,52 @@ def test_an_editor_may_name_a_post_by_its_link(living: Living) -> None:
     assert living.run().post == "Op de trap"
 
 
+def test_the_link_of_a_post_may_be_copied_from_a_browser(living: Living) -> None:
+    _choose(living, f"{living.web.url}/trap?utm_source=mail#top")
+    living.show(item("trap", date=NEWER), item("tas"))
+    assert living.run().post == "Op de trap"
+
+
+def test_no_other_post_goes_for_the_one_an_editor_chose(living: Living) -> None:
+    """Its page cannot be read this time: the week waits for it."""
+    _choose(living, f"{living.web.url}/trap/")
+    living.show(item("trap", date=NEWER, summary="Soms dragen we meer […]"), item("tas"))
+    living.web.play(faultfeed.status(503), path="/trap/")
+    report = living.run()
+    assert (report.outcome, report.exit_code) == ("held", 3)
+    assert "the week waits for “Op de trap”" in report.notes[0]
+    assert "status 503" in report.notes[0]
+    living.web.play(faultfeed.body(faultfeed.page("trap"), "text/html"), path="/trap/")
+    assert living.run().post == "Op de trap"
+
+
+def _choose(living: Living, post: str) -> None:
+    (living.letter.path / "editions").mkdir()
+    (living.letter.path / "editions" / f"{DAY}.yaml").write_text(f'post: "{post}"\n', "utf-8")
+
+
+def test_a_quiet_week_does_not_ask_the_feed_at_each_look(living: Living) -> None:
+    living.show(item("brood", date=FUTURE))
+    for _ in range(6):
+        with living.letter.week(source=living.source()) as week:
+            assert run_week(week, find_slot(week.schedule, DAY), epoch=1, stop=Event()).outcome == (
+                "nothing_to_send"
+            )
+        living.letter.clock.jump(seconds=30)
+    assert living.web.asked == ["/feed"]
+
+
+def test_a_time_somebody_made_up_is_not_remembered(folder: tuple[Folder, FaultFeed]) -> None:
+    """`run --now` years ahead: a post without a date is not dated then, nor the copy."""
+    letter, web = folder
+    web.show(item("tas", date=None))
+    letter.weekbrief("run", "--now", "2126-12-01T08:05", "--json")
+    (file,) = (letter.path / "var" / "feeds").glob("*.json")
+    kept = load(file)
+    assert kept.read_at is not None
+    assert max(kept.read_at, *(one.post.published for one in kept.posts.values())) < datetime.now(UTC)
+
+
 def test_posts_between_two_letters_are_not_missed(living: Living) -> None:
     """Once a day the feed is asked, whether a letter is due or not."""
     living.show(item("tas"))
@@ -174,6 +223,33 @@ def test_a_post_of_the_folder_does_not_come_back_by_the_feed(living: Living) -> 
     living.letter.clock.jump(days=7)
     living.show(item("tas", link="http://www.stillepost.example/de-tas/?utm_source=rss"))
     assert living.run().outcome == "nothing_to_send"
+
+
+@pytest.mark.fault(98)
+def test_a_folder_and_a_feed_with_the_same_post_send_it_once(living: Living) -> None:
+    """Both are configured, and the texts differ by a word."""
+    both = living.letter.file.read_text("utf-8").replace("sources:\n", "sources:\n  - folder: posts\n")
+    living.letter.file.write_text(both, "utf-8")
+    link = "http://www.stillepost.example/de-tas/?utm_source=rss"
+    living.show(item("tas", link=link, content=faultfeed.story("tas") + "<p>Nog een woord.</p>"))
+    assert living.run().post == "De tas bij de deur"
+    for _ in range(2):
+        living.letter.clock.jump(days=7)
+        assert living.run().post != "De tas bij de deur"
+
+
+@pytest.mark.fault(98)
+def test_what_a_page_turns_out_to_say_was_sent_before(living: Living) -> None:
+    living.show(item("tas", summary="Soms dragen we […]"))
+    assert living.run().outcome == "sent"
+    for copy in (living.letter.path / "var" / "feeds").glob("*.json"):
+        copy.unlink()
+    living.letter.clock.jump(days=7)
+    living.show(item("tas", guid="new", link=f"{living.web.url}/anders/", summary="Soms dragen we […]"))
+    living.web.play(faultfeed.body(faultfeed.page("tas"), "text/html"), path="/anders/")
+    report = living.run()
+    assert report.outcome == "held"
+    assert any("its text was sent before" in note for note in report.notes)
 
 
 @pytest.mark.fault(98)
@@ -259,7 +335,7 @@ def test_what_is_no_feed_holds_the_week_and_deletes_nothing(living: Living, answ
     living.show(item("trap", date=NEWER), item("tas"))
     living.run()
     living.web.play(faultfeed.body(answer, "text/html"))
-    living.letter.clock.jump(days=7, minutes=1)
+    living.letter.clock.jump(days=14, minutes=1)
     report = living.run()
     assert report.outcome == "held"
     living.letter.clock.jump(minutes=2)
@@ -269,7 +345,8 @@ def test_what_is_no_feed_holds_the_week_and_deletes_nothing(living: Living, answ
 
 @pytest.mark.fault(96)
 def test_a_letter_with_lost_characters_waits_for_a_person(living: Living) -> None:
-    broken = rss(item("tas")).encode().replace(b"neerzetten?", b"neerz\xe9tten?")
+    utf8 = rss(item("tas", content=faultfeed.story("tas") + "<p>Eén café, één idee.</p>")).encode()
+    broken = utf8.replace(b"neerzetten?", b"neerz\xe9tten?")
     living.web.play(faultfeed.body(broken))
     report = living.run()
     assert (report.outcome, report.exit_code) == ("held", 3)

@@ -12,6 +12,7 @@ from emails.edition import Mailbox, Newsletter
 from emails.render import designs, render
 from pipeline.check import Sample, Severity, all_checks, inspect, spamassassin, support
 from pipeline.check.colours import Scheme, pairs
+from pipeline.check.online import PageAnswer
 from pipeline.check.spamassassin import Verdict
 from tests.letters import NEWSLETTER, content, in_language, mailing
 
@@ -145,6 +146,7 @@ ELSEWHERE = {
     "spamassassin",
     "spamassassin-spam",
     "link-dead",
+    "link-not-followed",
     "message-bytes",
     "message-defects",
     "headers-once",
@@ -209,16 +211,44 @@ def test_spamassassin_itself_likes_the_letter(monkeypatch: pytest.MonkeyPatch) -
 def test_links_are_asked_for_only_when_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def status(url: str, *, internal: str) -> int:
+    def answer(url: str, *, internal: str) -> PageAnswer:
         asked.append(url)
-        return 404
+        return PageAnswer(status=404)
 
-    monkeypatch.setattr("pipeline.check.online.page_status", status)
+    monkeypatch.setattr("pipeline.check.online.page_answer", answer)
     assert "link-dead" not in ids(sample())
     assert asked == []
     assert "link-dead" in ids(sample(online=True))
     assert LINK in asked
+    assert len(asked) == len(set(asked)), "each page is asked once"
     assert not [url for url in asked if "/u/" in url], "a sample reader's link is nobody's"
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (PageAnswer(status=200), {}),
+        (PageAnswer(status=410), {"link-dead": f"{LINK} answers 410"}),
+        (PageAnswer(said="gave no connection"), {"link-dead": f"{LINK} does not answer: gave no connection"}),
+        (
+            PageAnswer(said="redirects to http", refused=True),
+            {
+                "link-not-followed": f"{LINK} was not followed to its end, "
+                "so it is not known whether the page is there: redirects to http"
+            },
+        ),
+    ],
+)
+def test_a_link_is_called_dead_only_when_that_is_known(
+    monkeypatch: pytest.MonkeyPatch, answer: PageAnswer, found: dict[str, str]
+) -> None:
+    known = {LINK: answer}
+    monkeypatch.setattr(
+        "pipeline.check.online.page_answer", lambda url, **_: known.get(url, PageAnswer(status=200))
+    )
+    findings = inspect(sample(online=True))
+    assert {finding.id: finding.message for finding in findings} == found
+    assert {finding.severity for finding in findings} <= {Severity.ERROR if answer.dead else Severity.WARNING}
 
 
 @pytest.mark.standard("C-13")

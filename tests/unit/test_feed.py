@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from multiprocessing import Process
 from pathlib import Path
 
 import pytest
 
+from pipeline.briefing import first_brief
 from pipeline.condense import condense
 from pipeline.pick import pick
 from pipeline.post import Post
@@ -41,11 +44,18 @@ class Blog:
     def file(self) -> Path:
         return kept_file(self.folder, self.web.feed)
 
-    def reader(self, asking: Asking = Asking.KEEP) -> FeedReader:
-        return FeedReader(self.web.feed, file=self.file, language="nl", internal=True, asking=asking)
+    def reader(self, asking: Asking = Asking.KEEP, *, anew: bool = True) -> FeedReader:
+        return FeedReader(
+            self.web.feed, file=self.file, language="nl", internal=True, asking=asking, anew=anew
+        )
 
     def read(self, now: datetime = NOW, *, asking: Asking = Asking.KEEP) -> FeedResult:
         return self.reader(asking).read(now)
+
+    def gone(self, title: str, now: datetime) -> str:
+        """What is said of the post with this title when it would go."""
+        reader = self.reader()
+        return reader.gone(next(post for post in reader.read(now).posts if post.title == title))
 
     def posts(self, *items: str, now: datetime = NOW) -> list[Post]:
         """What is known after the feed showed these."""
@@ -85,7 +95,7 @@ def test_markup_in_a_title_is_not_taken_for_words(blog: Blog) -> None:
 
 def test_a_number_for_an_id_is_made_one_of_this_blog(blog: Blog) -> None:
     (post,) = blog.posts(item("tas", guid="17"))
-    assert post.key == "127.0.0.1:17"
+    assert post.key == "127.0.0.1/feed:17"
 
 
 def test_a_post_without_words_is_named_and_the_others_are_read(blog: Blog) -> None:
@@ -199,6 +209,81 @@ def test_a_link_that_many_posts_share_says_nothing(blog: Blog) -> None:
     assert len(pick(again, covered=covered, now=NOW + timedelta(days=7), rule=Pick.OLDEST)) == 2
 
 
+def told(posts: list[Post]) -> list[tuple[str, str]]:
+    return sorted((post.title, post.url or "") for post in posts)
+
+
+@pytest.mark.fault(98)
+@pytest.mark.parametrize("guid", ["", "https://blog.example/"], ids=["no id", "one id for all"])
+def test_posts_on_one_page_or_with_one_id_are_each_a_post(blog: Blog, guid: str) -> None:
+    def one(name: str) -> str:
+        return item(name, guid=guid, link=f"https://blog.example/notes#{name}")
+
+    first = blog.posts(one("trap"), one("tas"))
+    assert len(first) == 2
+    later = blog.posts(one("brood"), now=NOW + timedelta(days=7))
+    assert told(later) == [
+        ("De tas bij de deur", "https://blog.example/notes#tas"),
+        ("Op de trap", "https://blog.example/notes#trap"),
+        ("Vers brood", "https://blog.example/notes#brood"),
+    ]
+    assert {post.key for post in first} < {post.key for post in later}
+    assert blog.posts(one("brood"), one("trap"), now=NOW + timedelta(days=8)) == later
+    covered = NOTHING_COVERED.with_post(first[0])
+    waiting = pick(later, covered=covered, now=NOW + timedelta(days=9), rule=Pick.OLDEST)
+    assert len(waiting) == 2, "the page they share does not make them one"
+
+
+@pytest.mark.fault(98)
+def test_a_link_that_many_posts_share_says_nothing_of_a_whole_post_either(blog: Blog) -> None:
+    same = f"{blog.web.url}/dagboek"
+    begun = "Soms dragen we meer dan we merken […]"
+    old = item("trap", guid="2", link=same)
+    blog.web.play(faultfeed.body(faultfeed.page("tas"), "text/html"), path="/dagboek")
+    blog.web.play(faultfeed.body(rss(old, item("tas", guid="1", link=same, summary=begun))))
+    reader = blog.reader()
+    sent, post = reader.read(NOW).posts
+    covered = NOTHING_COVERED.with_post(sent)
+    assert first_brief([post], whole=reader.whole, gone=reader.gone, covered=covered).brief is not None
+
+
+@pytest.mark.fault(98)
+def test_posts_with_one_id_and_no_link_are_told_apart_by_their_words(blog: Blog) -> None:
+    posts = blog.posts(item("trap", guid="x", link=""), item("tas", guid="x", link=""))
+    assert titles(posts) == ["Op de trap", "De tas bij de deur"]
+
+
+@pytest.mark.fault(98)
+def test_of_two_entries_with_one_id_and_link_the_newest_counts(blog: Blog) -> None:
+    new = item("tas", content=faultfeed.story("tas") + "<p>Verbeterd.</p>", date=NEWER)
+    (post,) = blog.posts(new, item("tas"))
+    assert post.text.endswith("Verbeterd.")
+
+
+@pytest.mark.fault(98)
+def test_a_number_is_an_id_within_one_feed_alone() -> None:
+    one, other = (feeds.key_of(Entry(id="12"), f"https://h.example/{part}/feed") for part in ("nl", "en"))
+    assert one != other
+
+
+def test_pictures_inside_a_post_are_no_words_of_it(blog: Blog) -> None:
+    picture = f'<img src="data:image/png;base64,{"A" * 1_200_000}">'
+    (post,) = blog.posts(item("tas", content=picture + faultfeed.story("tas")))
+    assert condense(post).question is not None
+
+
+@pytest.mark.fault(98)
+def test_a_post_of_two_sources_goes_once(blog: Blog, tmp_path: Path) -> None:
+    """From two feeds of one blog, or from a folder and a feed, a word apart."""
+    (post,) = blog.posts(item("tas"))
+    other = replace(post, key="tag:blog.example,2026:tas", text=post.text + " Nog iets.")
+    file = replace(other, key="tas.md", stable_key=True)
+    for both in ([post, other], [post, file]):
+        for sent in both:
+            covered = NOTHING_COVERED.with_post(sent)
+            assert pick(both, covered=covered, now=NOW, rule=Pick.OLDEST) == []
+
+
 def test_a_file_is_known_by_its_name_alone() -> None:
     post = Post(
         key="a.md",
@@ -212,6 +297,10 @@ def test_a_file_is_known_by_its_name_alone() -> None:
     covered = NOTHING_COVERED.with_post(post)
     assert covered.has(post)
     assert not covered.has(replace(post, key="b.md"))
+    of_a_feed = NOTHING_COVERED.with_post(replace(post, key="https://b.example/?p=1", stable_key=False))
+    assert of_a_feed.has(replace(post, text="Anders.")), "what went from a feed does not go again from a file"
+    assert of_a_feed.has(replace(post, url=None))
+    assert not of_a_feed.has(replace(post, text="Anders.", url=None))
     assert covered.has(replace(post, key="b.md", stable_key=False))
     assert covered.has(replace(post, key="b.md", stable_key=False, text="Anders."))
     assert not Covered().has(post)
@@ -284,6 +373,78 @@ def test_a_copy_that_is_broken_is_made_anew(blog: Blog, caplog: pytest.LogCaptur
         with caplog.at_level(logging.WARNING):
             assert list(blog.read().posts) == posts
         assert "made anew" in caplog.text
+        (aside,) = blog.file.parent.glob(f"{blog.file.name}.broken-*")
+        assert aside.read_text("utf-8") == broken, "it may hold what stands nowhere else"
+        assert list(blog.read().remarks) == []
+        aside.unlink()
+
+
+def test_the_editor_hears_of_a_broken_copy(blog: Blog) -> None:
+    blog.posts(item("tas"))
+    blog.file.write_text("{", "utf-8")
+    for asking in (Asking.REMEMBER, Asking.LOOK, Asking.KEEP):
+        assert "is put aside as" in blog.read(asking=asking).remarks[0]
+    assert blog.read().remarks == ()
+
+
+def test_a_copy_that_cannot_be_read_now_is_not_written_over(
+    blog: Blog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blog.posts(item("tas"))
+    blog.posts(item("trap", date=NEWER), now=NOW + timedelta(days=1))
+
+    def too_many(_: Path) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", too_many)
+        with pytest.raises(SourceUnavailable, match="cannot be read: Too many open files"):
+            blog.read(NOW + timedelta(days=2))
+        assert "Too many open files" in blog.read(asking=Asking.REMEMBER).problems[0]
+    assert len(blog.read(NOW + timedelta(days=3)).posts) == 2
+
+
+def test_the_copy_keeps_its_mode(blog: Blog) -> None:
+    blog.posts(item("tas"))
+    blog.file.chmod(0o640)
+    blog.posts(item("trap"))
+    assert blog.file.stat().st_mode & 0o777 == 0o640
+
+
+def test_two_writers_lose_no_post(blog: Blog) -> None:
+    """One reads a page slowly while the other takes in what is new."""
+    blog.web.play(faultfeed.body(faultfeed.page("tas"), "text/html"), path="/tas")
+    blog.web.play(faultfeed.body(rss(teaser(blog, "tas"))))
+    slow = blog.reader()
+    (post,) = slow.read(NOW).posts
+    blog.web.play(faultfeed.body(rss(item("trap"))))
+    blog.reader().refresh(NOW + timedelta(days=2), after=timedelta(days=1))
+    slow.whole(post)
+    kept = load(blog.file)
+    assert {one.post.title: one.teaser for one in kept.posts.values()} == {
+        "De tas bij de deur": False,
+        "Op de trap": False,
+    }
+    assert kept.read_at == NOW + timedelta(days=2)
+    before = load(blog.file)
+    blog.posts(item("brood"), now=NOW + timedelta(days=3))
+    save(blog.file, blog.web.feed, replace(before, read_at=NOW + timedelta(days=2, hours=1)), before=before)
+    kept = load(blog.file)
+    assert (len(kept.posts), kept.read_at) == (3, NOW + timedelta(days=3))
+    two = [Process(target=_save_many, args=(blog.file, name)) for name in ("a", "b")]
+    for each in two:
+        each.start()
+    for each in two:
+        each.join(60)
+    assert len(load(blog.file).posts) == 3 + 2 * 20
+
+
+def _save_many(file: Path, name: str) -> None:
+    for n in range(20):
+        before = load(file)
+        post = replace(next(iter(before.posts.values())).post, key=f"{name}:{n}")
+        new = {**before.posts, post.key: KeptPost(post=post, fingerprint="")}
+        save(file, "https://blog.example/", replace(before, posts=new, asked_at=NOW), before=before)
 
 
 def test_a_disk_that_is_full_keeps_no_letter(blog: Blog, caplog: pytest.LogCaptureFixture) -> None:
@@ -331,15 +492,15 @@ def test_the_copy_is_used_while_it_is_fresh_and_not_longer(blog: Blog, failure: 
     play, says = FAILURES[failure]
     posts = blog.posts(item("tas"), item("trap"))
     blog.web.play(play)
-    found = blog.read(NOW + timedelta(days=6, hours=23))
+    found = blog.read(NOW + timedelta(days=7, hours=23))
     assert list(found.posts) == posts, "not taken for posts that were deleted"
     (problem,) = found.problems
     assert says in problem
     assert "the copy of 2026-11-29 07:05Z is used" in problem
     with pytest.raises(SourceUnavailable, match=says) as caught:
-        blog.read(NOW + timedelta(days=7, hours=1))
+        blog.read(NOW + timedelta(days=8, hours=1))
     assert "it was last read on 2026-11-29: the week waits" in str(caught.value)
-    assert blog.posts(item("tas"), item("trap"), now=NOW + timedelta(days=8)) == posts, "and then it is back"
+    assert blog.posts(item("tas"), item("trap"), now=NOW + timedelta(days=9)) == posts, "and then it is back"
 
 
 @pytest.mark.fault(93)
@@ -355,9 +516,30 @@ def test_a_feed_that_fails_is_left_alone_for_a_minute(blog: Blog) -> None:
     blog.web.play(faultfeed.status(500))
     for seconds in (0, 30, 59):
         with pytest.raises(SourceUnavailable, match="status 500"):
-            blog.read(NOW + timedelta(seconds=seconds))
+            blog.reader(anew=False).read(NOW + timedelta(seconds=seconds))
     assert len(blog.web.asked) == 1
     assert len(blog.posts(item("tas"), now=NOW + timedelta(seconds=61))) == 1
+
+
+@pytest.mark.fault(93)
+def test_the_daily_look_at_a_feed_that_fails_is_repeated_within_the_hour(blog: Blog) -> None:
+    blog.posts(item("tas"))
+    blog.web.play(faultfeed.status(503))
+    for hours in (24, 24.5, 25, 26):
+        blog.reader().refresh(NOW + timedelta(hours=hours), after=timedelta(days=1))
+    assert len(blog.web.asked) == 4
+    blog.web.play(faultfeed.body(rss(item("tas"))))
+    for hours in (27, 28, 50):
+        blog.reader().refresh(NOW + timedelta(hours=hours), after=timedelta(days=1))
+    assert len(blog.web.asked) == 5
+
+
+def test_a_feed_that_was_read_answers_from_the_copy_for_ten_minutes(blog: Blog) -> None:
+    blog.posts(item("tas"))
+    blog.web.play(faultfeed.body(rss(item("trap"), item("tas"))))
+    counts = [len(blog.reader(anew=False).read(NOW + timedelta(minutes=m)).posts) for m in (1, 5, 9, 11)]
+    assert counts == [1, 1, 1, 2]
+    assert len(blog.web.asked) == 2
 
 
 @pytest.mark.fault(94)
@@ -400,6 +582,7 @@ def test_the_page_is_read_when_the_post_is_next_and_then_remembered(blog: Blog) 
     assert faultfeed.question("tas") in whole.text
     assert whole.key == posts["De tas bij de deur"].key
     assert blog.web.asked == ["/feed", "/tas"]
+    assert reader.whole(posts["De tas bij de deur"]) == whole, "a plan of several weeks asks again"
     again = blog.reader()
     kept = {post.title: post for post in again.read(NOW).posts}
     assert again.whole(kept["De tas bij de deur"]) == whole
@@ -423,15 +606,54 @@ def test_a_post_s_page_is_fetched_by_the_same_rules(blog: Blog) -> None:
 
 @pytest.mark.parametrize("code", [404, 410])
 def test_an_old_post_that_was_taken_back_is_not_used(blog: Blog, code: int) -> None:
-    old = item("tas", link=f"{blog.web.url}/tas")
+    """Its page must be missing twice, a day apart: before that it is only passed over."""
+    old, week = item("tas", link=f"{blog.web.url}/tas"), timedelta(days=7)
     blog.posts(old)
-    blog.posts(item("trap", date=NEWER), now=NOW + timedelta(days=7))
+    blog.posts(item("trap", date=NEWER), now=NOW + week)
     blog.web.play(faultfeed.status(code), path="/tas")
-    reader = blog.reader()
-    posts = {post.title: post for post in reader.read(NOW + timedelta(days=7)).posts}
-    assert "it was taken back" in str(reader.whole(posts["De tas bij de deur"]))
+    for later in (timedelta(0), timedelta(hours=23)):
+        said = blog.gone("De tas bij de deur", NOW + week + later)
+        assert f"its page is not there: {blog.web.url}/tas: the server answered with status {code}" in said
+        assert len(blog.read(NOW + week + later, asking=Asking.REMEMBER).posts) == 2
+    assert "it was taken back" in blog.gone("De tas bij de deur", NOW + week + timedelta(days=1))
     assert titles(list(blog.read(asking=Asking.REMEMBER).posts)) == ["Op de trap"]
     assert len(blog.posts(old, now=NOW + timedelta(days=14))) == 2, "unless the feed shows it again"
+
+
+def test_a_page_that_is_back_was_not_taken_back(blog: Blog) -> None:
+    blog.posts(item("tas", link=f"{blog.web.url}/tas"))
+    blog.posts(item("trap", date=NEWER), now=NOW + timedelta(days=7))
+    for days, play, gone in (
+        (7, faultfeed.status(404), True),
+        (14, faultfeed.body("Er weer.", "text/html"), False),
+        (21, faultfeed.status(404), True),
+    ):
+        blog.web.play(play, path="/tas")
+        assert bool(blog.gone("De tas bij de deur", NOW + timedelta(days=days))) is gone
+    assert len(blog.read(asking=Asking.REMEMBER).posts) == 2, "the two times were not one after the other"
+
+
+@pytest.mark.fault(93)
+def test_a_site_that_is_away_takes_no_post_back(blog: Blog) -> None:
+    """Feed and pages say 404 alike, for days: no page is asked, and nothing is lost."""
+    blog.posts(item("tas", link=f"{blog.web.url}/tas"))
+    blog.posts(item("trap", date=NEWER, link=f"{blog.web.url}/trap"), now=NOW + timedelta(days=7))
+    blog.web.play(faultfeed.status(404))
+    for hours in (1, 26, 51):
+        assert blog.gone("De tas bij de deur", NOW + timedelta(days=7, hours=hours)) == ""
+    assert set(blog.web.asked) == {"/feed"}
+    assert len(blog.read(asking=Asking.REMEMBER).posts) == 2
+
+
+def test_a_post_that_the_feed_shows_is_never_taken_back(blog: Blog) -> None:
+    blog.web.play(faultfeed.body(rss(teaser(blog, "tas"))))
+    for days in (0, 2, 4):
+        reader = blog.reader()
+        (post,) = reader.read(NOW + timedelta(days=days)).posts
+        assert "its page is not there" in str(reader.whole(post))
+    blog.web.play(faultfeed.body(faultfeed.page("tas"), "text/html"), path="/tas")
+    reader = blog.reader()
+    assert faultfeed.question("tas") in reader.whole(reader.read(NOW).posts[0]).text  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -444,6 +666,8 @@ def test_an_old_post_is_used_when_its_page_is_there_or_does_not_say(blog: Blog, 
     reader = blog.reader()
     post = reader.read(NOW + timedelta(days=7)).posts[0]
     assert reader.whole(post) == post
+    assert blog.web.asked[-1] == "/feed", "only the post that goes is looked after"
+    assert reader.gone(post) == ""
     assert blog.web.asked[-1] == "/tas"
 
 
@@ -452,8 +676,79 @@ def test_only_so_many_pages_are_read_in_one_run(blog: Blog, monkeypatch: pytest.
     blog.web.play(faultfeed.body(rss(teaser(blog, "trap"), teaser(blog, "tas"))))
     reader = blog.reader()
     said = [reader.whole(post) for post in reader.read(NOW).posts]
-    assert ["it was taken back" in str(said[0]), "enough pages" in str(said[1])] == [True, True]
+    assert ["its page is not there" in str(said[0]), "enough pages" in str(said[1])] == [True, True]
     assert len(blog.web.asked) == 2
+    reader.begin_slot()
+    assert "its page is not there" in str(reader.whole(reader.read(NOW).posts[1])), "each letter has its own"
+
+
+def test_old_posts_that_are_looked_at_leave_the_beginnings_their_turn(
+    blog: Blog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "MOST_PAGES", 1)
+    old = [item("tas", link=f"{blog.web.url}/tas"), item("trap", link=f"{blog.web.url}/trap")]
+    blog.posts(*old)
+    blog.web.play(faultfeed.body(faultfeed.page("brood"), "text/html"), path="/brood")
+    start = item("brood", link=f"{blog.web.url}/brood", summary="Soms dragen we meer […]")
+    reader = blog.reader()
+    blog.web.play(faultfeed.body(rss(start)))
+    posts = {post.title: post for post in reader.read(NOW).posts}
+    for title in ("De tas bij de deur", "Op de trap"):
+        assert reader.whole(posts[title]) == posts[title]
+        reader.gone(posts[title])
+    found = reader.whole(posts["Vers brood"])
+    assert isinstance(found, Post)
+    assert faultfeed.question("brood") in found.text
+
+
+@pytest.mark.parametrize("play", [faultfeed.status(503), faultfeed.body("<p>Log in.</p>", "text/html")])
+def test_pages_that_give_nothing_leave_the_next_ones_their_turn(
+    blog: Blog, monkeypatch: pytest.MonkeyPatch, play: faultfeed.Play
+) -> None:
+    monkeypatch.setattr(feeds, "MOST_PAGES", 1)
+    blog.web.play(play, path="/tas")
+    blog.web.play(faultfeed.body(faultfeed.page("trap"), "text/html"), path="/trap")
+    blog.web.play(faultfeed.body(rss(teaser(blog, "trap"), teaser(blog, "tas"))))
+    for week in (0, 1):
+        reader = blog.reader()
+        posts = {post.title: post for post in reader.read(NOW + timedelta(days=7 * week)).posts}
+        reader.whole(posts["De tas bij de deur"])
+        found = reader.whole(posts["Op de trap"])
+    assert isinstance(found, Post)
+    assert faultfeed.question("trap") in found.text
+
+
+@pytest.mark.parametrize("page", ["<p>We value your privacy.</p>" * 50, "<p>%PDF-1.4 obj</p>" * 50])
+def test_a_page_that_does_not_begin_as_the_feed_says_is_not_the_post(blog: Blog, page: str) -> None:
+    blog.web.play(faultfeed.body(page, "text/html"), path="/tas")
+    blog.web.play(faultfeed.body(rss(teaser(blog, "tas"))))
+    reader = blog.reader()
+    (post,) = reader.read(NOW).posts
+    assert reader.whole(post) == post
+    blog.web.play(faultfeed.body(faultfeed.page("tas"), "text/html"), path="/tas")
+    assert reader.whole(post) != post, "and it is read again"
+
+
+def test_a_link_to_another_site_is_not_read(blog: Blog) -> None:
+    elsewhere = item("brood", link="http://169.254.169.254/x", summary="Lees dit eens […]")
+    own = [item(name, link=f"{blog.web.url}/{name}") for name in ("tas", "trap")]
+    blog.web.play(faultfeed.body(rss(elsewhere, *own)))
+    reader = blog.reader()
+    posts = {post.title: post for post in reader.read(NOW).posts}
+    assert reader.whole(posts["Vers brood"]) == posts["Vers brood"]
+    assert blog.web.asked == ["/feed"]
+
+
+def test_an_old_post_s_page_that_was_seen_is_not_asked_again_at_once(blog: Blog) -> None:
+    blog.posts(item("tas", link=f"{blog.web.url}/tas"))
+    blog.posts(now=NOW + timedelta(days=1))
+    blog.web.play(faultfeed.body("Er.", "text/html"), path="/tas")
+    for minutes in (0, 5, 9, 11):
+        reader = blog.reader(anew=False)
+        (post,) = reader.read(NOW + timedelta(days=1, minutes=minutes)).posts
+        assert reader.gone(post) == ""
+    assert blog.web.asked.count("/tas") == 2
+    assert blog.web.asked.count("/feed") == 3, "nor the feed"
 
 
 def test_a_whole_post_needs_no_page(blog: Blog) -> None:

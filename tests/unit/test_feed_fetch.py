@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
+import gzip
+import random
 import ssl
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import h11
 import pytest
 
 from pipeline.sources.fetch import Fetched, Fetcher, Forbidden, NotFetched
 from tests import faultfeed
-from tests.faultfeed import FaultFeed, fault_feed
+from tests.faultfeed import FaultFeed, fault_feed, make_certificate
 
 MEGABYTE = 1_000_000
 
@@ -58,9 +61,95 @@ def test_what_did_not_change_is_not_sent_again(blog: FaultFeed) -> None:
     assert "status 304" in fails(blog), "nobody asked whether it changed"
 
 
+@pytest.mark.fault(93)
+@pytest.mark.parametrize(
+    "etag", ['"caf\xe9"', '"v1\x7f"', '"a  b"', '"a\tb"', "\xa0", f'"{"a" * 499}"', f'"{"a" * 498} b"']
+)
+def test_a_validator_that_cannot_be_sent_back_whole_is_forgotten(blog: FaultFeed, etag: str) -> None:
+    blog.play(faultfeed.body("<rss/>", ETag=etag, Last_Modified=etag))
+    found = get(blog)
+    assert (found.body, found.etag, found.last_modified) == (b"<rss/>", "", "")
+    blog.play(faultfeed.body("<rss/>", Last_Modified="x" * 101))
+    assert get(blog).last_modified == ""
+
+
+@pytest.mark.fault(93)
+@pytest.mark.parametrize(
+    "kept", ['"caf\xe9"', '"caf\u20ac"', '"a\r\nX: y"', " ", '"a" ', '"' + "a" * 500, "a\n"]
+)
+def test_a_copy_that_holds_such_a_validator_heals(blog: FaultFeed, kept: str) -> None:
+    blog.play(faultfeed.body("<rss/>", ETag='"een"'))
+    assert get(blog, etag=kept, last_modified=kept).etag == '"een"'
+    assert not {"if-none-match", "if-modified-since", "x"} & set(blog.told[0])
+
+
+@pytest.mark.fault(93)
+def test_a_validator_of_the_longest_kind_comes_back_as_it_went(blog: FaultFeed) -> None:
+    etag, date = f'W/"{"a b~" * 124}"', "Sun, 06 Sep 2026 10:00:00 GMT"
+    assert len(etag) == 500
+    blog.play(faultfeed.with_etag("<rss/>", etag))
+    found = get(blog)
+    assert found.etag == etag
+    assert get(blog, etag=found.etag, last_modified=date).unchanged
+    assert blog.told[1]["if-modified-since"] == date
+
+
+@pytest.mark.fault(93)
+@pytest.mark.parametrize("error", [TypeError, ValueError, h11.LocalProtocolError, RuntimeError, OSError])
+def test_whatever_else_goes_wrong_costs_one_address(blog: FaultFeed, error: type[Exception]) -> None:
+    def resolve(*_: object) -> Sequence[str]:
+        raise error("unforeseen")
+
+    with pytest.raises(NotFetched, match=error.__name__) as caught:
+        get(blog, resolve=resolve)
+    assert isinstance(caught.value.__cause__, error)
+
+
 def test_compressed_answers_are_read(blog: FaultFeed) -> None:
     blog.play(faultfeed.zipped("<rss/>" * 50_000))
     assert get(blog).body == b"<rss/>" * 50_000
+    assert blog.told[0]["accept-encoding"] == "gzip"
+    blog.play(faultfeed.body(zlib.compress(b"<rss/>"), Content_Encoding="deflate"))
+    assert get(blog).body == b"<rss/>", "not asked for, yet plain to read"
+
+
+def test_every_member_of_a_gzip_answer_is_read(blog: FaultFeed) -> None:
+    """RFC 1952, 2.2. Also where a member is larger than what is read or decoded at once."""
+    parts = [b"<rss>", b"", random.Random(7).randbytes(150_000), b"x" * 300_000, b"</rss>"]
+    blog.play(faultfeed.body(b"".join(map(gzip.compress, parts)), Content_Encoding="gzip"))
+    assert get(blog).body == b"".join(parts)
+
+
+@pytest.mark.fault(97)
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (gzip.compress(b"more")[:-3], "broke off"),
+        (b"not gzip", "broke off"),
+        (zlib.compress(b"more"), "broke off"),
+        (gzip.compress(b"") * 1_000, "more than 1000 parts"),
+        (gzip.compress(b"x" * 2 * MEGABYTE), "larger than 1 MB"),
+    ],
+    ids=["cut", "text", "zlib", "many", "large"],
+)
+def test_nothing_after_a_gzip_member_is_dropped_in_silence(blog: FaultFeed, more: bytes, says: str) -> None:
+    blog.play(faultfeed.body(gzip.compress(b"<rss/>") + more, Content_Encoding="gzip"))
+    assert says in fails(blog)
+
+
+@pytest.mark.fault(97)
+def test_compressed_bytes_that_hold_nothing_are_bounded_too(blog: FaultFeed) -> None:
+    nothing = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    head = nothing.compress(b"") + nothing.flush(zlib.Z_FULL_FLUSH)
+
+    def play(answer: faultfeed.Answer) -> None:
+        answer.begin(Content_Encoding="gzip")
+        answer.write(head)
+        while not answer.stop.is_set():
+            answer.write(b"\x00\x00\x00\xff\xff" * 20_000)  # empty blocks of DEFLATE
+
+    blog.play(play)
+    assert "larger than 1 MB" in fails(blog)
 
 
 @pytest.mark.fault(93)
@@ -98,24 +187,44 @@ def test_an_answer_that_breaks_off_is_none(blog: FaultFeed) -> None:
     assert "did not ask for" in fails(blog)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "raw"),
+    [("br", b"x"), ("gzip", b"no gzip"), ("gzip", gzip.compress(b"x")[:-3]), ("deflate", b"\x03\x00")],
+    ids=["other", "text", "cut", "raw"],
+)
+def test_what_the_server_answered_is_known_also_when_its_body_cannot_be_read(
+    blog: FaultFeed, encoding: str, raw: bytes
+) -> None:
+    blog.play(faultfeed.body(raw, Content_Encoding=encoding))
+    with pytest.raises(NotFetched) as caught:
+        get(blog)
+    assert caught.value.status == 200
+    assert not caught.value.gone
+
+
 CHILD = """
-import resource, sys, time
+import re, sys, time
+from pathlib import Path
 from pipeline.sources.fetch import Fetcher, NotFetched
+def peak():  # not ru_maxrss, which a child begins with that of its parent
+    return int(re.search(r"VmHWM:[^0-9]*([0-9]+) kB", Path("/proc/self/status").read_text())[1])
 fetcher = Fetcher()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 began = time.process_time()
 try:
     fetcher.get(sys.argv[1], accept="*/*", at_most=20_000_000, internal=sys.argv[1], seconds=60)
 except NotFetched as error:
     print(error)
 print(time.process_time() - began)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(peak() - before)
 """
 
 
 @pytest.mark.fault(97)
 @pytest.mark.parametrize("play", ["endless", "gzip_bomb"])
 def test_a_feed_without_end_is_cut_and_memory_stays_flat(blog: FaultFeed, play: str) -> None:
+    if not Path("/proc/self/status").exists():
+        pytest.skip("this system does not tell a process's peak of memory in /proc")
     blog.play(getattr(faultfeed, play))
     done = subprocess.run(
         [sys.executable, "-c", CHILD, blog.feed], capture_output=True, text=True, check=True, timeout=120
@@ -164,6 +273,22 @@ def test_a_redirect_on_the_same_host_is_followed_five_times(blog: FaultFeed) -> 
     assert "redirects more than 5 times" in fails(blog)
     blog.play(faultfeed.redirect("/feed"))
     assert "redirects more than 5 times" in fails(blog)
+
+
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [
+        ("/café", "/caf%C3%A9"),
+        ("/voilà", "/voil%C3%A0"),
+        ("/日本?q=é", "/%E6%97%A5%E6%9C%AC?q=%C3%A9"),
+        ("/caf%C3%A9", "/caf%C3%A9"),
+    ],
+)
+def test_a_redirect_in_plain_utf_8_is_encoded_once(blog: FaultFeed, location: str, path: str) -> None:
+    blog.play(faultfeed.redirect(location.encode().decode("latin-1")))
+    blog.play(faultfeed.body("<rss/>"), path=path.partition("?")[0])
+    assert get(blog).body == b"<rss/>"
+    assert blog.asked == ["/feed", path]
 
 
 class Rebinding:
@@ -227,24 +352,7 @@ def test_this_machine_is_not_asked_unless_it_is_meant(blog: FaultFeed) -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`blog.pem` and its key, for blog.example, signed by itself."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed, so no test certificate can be made")
-    folder = tmp_path_factory.mktemp("certificate")
-    words = (
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "2",
-    )
-    name = ("-subj", "/CN=test", "-addext", "subjectAltName=DNS:blog.example")
-    files = ("-keyout", folder / "blog.key", "-out", folder / "blog.pem")
-    subprocess.run(["openssl", *words, *name, *files], check=True, capture_output=True)
-    return folder
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.mark.fault(137)

@@ -257,6 +257,43 @@ def test_mixed_charsets_lose_a_few_characters_and_say_so() -> None:
 
 
 @pytest.mark.fault(96)
+@pytest.mark.parametrize("declared", ["iso-8859-15", "koi8-r", "windows-1251", "iso-8859-2", "utf-8"])
+@pytest.mark.parametrize("where", ["header", "declaration"])
+def test_one_broken_byte_does_not_make_utf_8_something_else(declared: str, where: str) -> None:
+    """Any byte is a character in ISO-8859-15: it would fit, and nobody would be told."""
+    head = f'<?xml version="1.0" encoding="{declared}"?>' if where == "declaration" else ""
+    whole = faultfeed.rss(f"<item><title>{WORDS} ?</title></item>", head=head).encode()
+    header = f"text/xml; charset={declared}" if where == "header" else ""
+    feed = read_feed(whole.replace(b" ?<", b" \xe9 ?<"), base=BASE, content_type=header)
+    assert feed.entries[0].title == f"{WORDS} \ufffd ?"
+    assert feed.remarks == ("1 characters could not be read (the feed is not in the charset it names)",)
+
+
+@pytest.mark.fault(96)
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [
+        ("iso-8859-15", "Één café à côté, straks, für alle, señor, 5 €"),
+        ("iso-8859-2", "Zażółć gęślą jaźń, příliš žluťoučký kůň"),
+        ("iso-8859-5", "Что ты сегодня ОСТАВИШЬ лежать у двери?"),
+        ("koi8-r", "Что ты сегодня ОСТАВИШЬ лежать у двери?"),
+        ("windows-1251", "Що ти сьогодні залишиш біля дверей? Її, є, ї."),
+        ("iso-8859-7", "Τι θα αφήσεις σήμερα δίπλα στην πόρτα; Άλλο Ένα"),
+        ("windows-1255", "מה תשאיר היום ליד הדלת"),
+        ("windows-1256", "ما الذي ستتركه اليوم عند الباب، پ چ ژ گ"),
+        ("gb18030", "今天你会把什么放在门口？联通模式，努力学习，慢慢来。"),
+        ("big5", "今天你會把什麼放在門口？慢慢來。"),
+        ("shift_jis", "今日は何を玄関に置いていきますか。ﾀｱｿｲ"),
+        ("euc_jp", "今日は何を玄関に置いていきますか。"),
+        ("euc_kr", "오늘은 무엇을 문 앞에 두고 가겠습니까?"),
+    ],
+)
+def test_a_foreign_charset_that_is_true_still_counts(encoding: str, words: str) -> None:
+    raw = f"<rss><channel><item><title>{words}</title></item></channel></rss>".encode(encoding)
+    assert decode(raw, f"text/xml; charset={encoding}") == (raw.decode(encoding), 0)
+
+
+@pytest.mark.fault(96)
 @pytest.mark.parametrize(
     "label", ["zlib", "rot13", "unicode_escape", "utf-7", "idna", "hex", "raw_unicode_escape"]
 )
@@ -284,6 +321,25 @@ def attributes(pattern: str, number: int) -> str:
     return f"<rss {' '.join(pattern.format(n) for n in range(number))}/>"
 
 
+def parts(number: int, head: str, tail: str) -> str:
+    """Parts of JSON, each another one."""
+    return ",".join(f"{head}{n:x}{tail}" for n in range(number))
+
+
+def just_below_the_bounds() -> str:
+    """A JSON Feed with as many parts as pass; backslashes hide half of the quotes."""
+    objects, strings = parts(395_000, '{"', '\\\\":1.5}'), parts(200_000, '"', '.\\\\"')
+    return f"{_JSON}[{objects},{strings},{'1.5,' * 400_000}0]}}"
+
+
+def five_thousand_entries() -> str:
+    html = '<p>Een, twee, "drie" <a href="https://blog.example/x">en verder</a>, zo gaat het door.</p>' * 30
+    author = {"name": "Gerrit", "url": "https://blog.example/", "avatar": "https://blog.example/g.png"}
+    about = {"title": "x", "content_html": html, "tags": list("abcdefgh"), "authors": [author]}
+    items = [{"id": str(n), "url": f"https://blog.example/{n}", **about} for n in range(5000)]
+    return json.dumps({"version": "https://jsonfeed.org/version/1.1", "items": items})
+
+
 BOMBS: dict[str, Callable[[], str]] = {
     "a document type": lambda: '<!DOCTYPE rss [<!ELEMENT rss ANY>]><rss version="2.0"/>',
     "an outer document type": lambda: '<!DOCTYPE rss SYSTEM "http://127.0.0.1/x.dtd"><rss/>',
@@ -307,6 +363,10 @@ BOMBS: dict[str, Callable[[], str]] = {
     "three million named characters": lambda: f"{_ITEM}{'&nbsp;' * 3_000_000}{_END}",
     "JSON levels": lambda: _JSON + "[" * 15_000_000,
     "JSON parts": lambda: f"{_JSON}[{'{},' * 6_000_000}0]}}",
+    "JSON strings": lambda: _JSON + "[" + parts(1_500_000, '"', '"') + "]}",
+    "JSON strings that end in a backslash": lambda: _JSON + "[" + parts(1_200_000, '"', '\\\\"') + "]}",
+    "JSON keys": lambda: _JSON + "[{" + parts(1_200_000, '"', '":1') + "}]}",
+    "JSON numbers": lambda: _JSON + "[" + "1.5," * 4_000_000 + "0]}",
     "a number of a million digits": lambda: f"{_JSON}[{'9' * 1_000_000}]}}",
 }
 HARMLESS: dict[str, Callable[[], str]] = {
@@ -316,23 +376,28 @@ HARMLESS: dict[str, Callable[[], str]] = {
 }
 
 CHILD = """
-import resource, sys, time
+import re, sys, time
+from pathlib import Path
 from pipeline.sources.feed_format import NotAFeed, read_feed
+def peak():  # not ru_maxrss, which a child begins with that of its parent
+    return int(re.search(r"VmHWM:[^0-9]*([0-9]+) kB", Path("/proc/self/status").read_text())[1])
 raw = open(sys.argv[1], "rb").read()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 began = time.process_time()
 try:
     said = f"{len(read_feed(raw, base='https://blog.example/').entries)} entries"
 except NotAFeed as error:
     said = f"refused: {error}"
 took = time.process_time() - began
-grew = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+grew = peak() - before
 print(took, grew, said, sep="\\n")
 """
 
 
 def in_a_child(text: str, tmp_path: Path) -> tuple[float, int, str]:
     """CPU seconds of its own, kB that memory grew beyond the bytes themselves, and what came of it."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("this system does not tell a process's peak of memory in /proc")
     file = tmp_path / "feed"
     file.write_bytes(text.encode())
     done = subprocess.run(
@@ -360,6 +425,20 @@ def test_a_large_post_is_no_bomb(name: str, tmp_path: Path) -> None:
     assert said == "1 entries"
     assert took < 1, f"{took} s of CPU"
     assert grew < 250_000, f"{grew} kB"
+
+
+@pytest.mark.fault(97)
+def test_a_json_feed_of_as_many_parts_as_pass_stays_small(tmp_path: Path) -> None:
+    took, grew, said = in_a_child(just_below_the_bounds(), tmp_path)
+    assert said == "5000 entries"
+    assert took < 3, f"{took} s of CPU"
+    assert grew < 250_000, f"{grew} kB"
+
+
+def test_a_json_feed_of_as_many_posts_as_are_read() -> None:
+    text = five_thousand_entries()
+    assert 10_000_000 < len(text) < 20_000_000
+    assert len(read(text)) == 5000
 
 
 @pytest.mark.fault(139)

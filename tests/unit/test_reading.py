@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -95,6 +96,37 @@ def test_a_file_too_large_for_a_post_is_refused():
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_encodings(encoding):
     assert read_post("Één café – “ja”".encode(encoding), name="a.txt").text == "Één café – “ja”"
+
+
+NO_CHARSET = ["undefined", "punycode", "idna", "rot13", "hex", "zlib", "utf-7", "unicode_escape", "no-such"]
+
+
+@pytest.mark.fault(96)
+@pytest.mark.parametrize("label", [*NO_CHARSET, "utf-16", "utf-16le", "utf-32", "mbcs", "-", "_"])
+@pytest.mark.parametrize("written", ["utf-8", "cp1252"])
+def test_a_page_that_names_no_charset_of_ours(label, written):
+    raw = f"<html><meta charset={label}><p>Één café +ADw- \\u0041 – xn--4ca.</p></html>".encode(written)
+    assert read_post(raw, name="a.html").text == "Één café +ADw- \\u0041 – xn--4ca."
+
+
+@pytest.mark.fault(97)
+def test_a_page_is_not_decoded_as_punycode():
+    """That takes quadratic time: eleven seconds of CPU for 400 kB."""
+    raw = b'<meta charset="punycode"><p>' + b"a " * 100_000 + b"</p>-" + b"a" * 200_000
+    began = time.process_time()
+    assert read_post(raw, name="a.html").text.startswith("a a ")
+    assert time.process_time() - began < 5, "CPU seconds"
+
+
+@pytest.mark.fault(96)
+@pytest.mark.parametrize(
+    ("label", "encoding", "words"),
+    [("iso-8859-1", "cp1252", "Één – “ja”"), ("koi8-r", "koi8-r", "Привет"), ("ibm866", "cp866", "Привет"),
+     ("Shift_JIS", "shift_jis", "こんにちは"), ("gb2312", "gb2312", "你好")],
+)  # fmt: skip
+def test_a_charset_that_a_page_names(label, encoding, words):
+    raw = f'<html><meta content="text/html; charset={label}"><p>{words}</p></html>'.encode(encoding)
+    assert read_post(raw, name="a.html").text == words
 
 
 def test_the_normalised_text():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -22,6 +23,19 @@ PAGES = {
     "/rust.md": (200, "text/plain", b"# Rust\n\nTekst.\n"),
     "/plain": (200, "text/plain", b"Gewone tekst."),
     "/empty": (200, "text/html", b""),
+    "/untyped": (200, None, b"<html lang='nl'><body><article><h1>Rust</h1><p>Tekst.</p></article></body>"),
+    "/xhtml": (
+        200,
+        "Application/XHTML+XML; charset=utf-8",
+        b"<html><body><h1>Rust</h1><p>Tekst.</p></body></html>",
+    ),
+    "/twice": (200, "text/html, text/html", b"<html><body><h1>Rust</h1><p>Tekst.</p></body></html>"),
+    "/marked": (200, "text/markdown;charset=UTF-8", b"Tekst."),
+    "/undefined": (
+        200,
+        "text/html",
+        b"<html><meta charset=undefined><body><h1>Rust</h1><p>Tekst.</p></body></html>",
+    ),
     "/broken": (500, "text/html", b"oops"),
 }
 
@@ -42,9 +56,10 @@ def site():
                 self.send_header("content-length", "0")
                 self.end_headers()
                 return
-            status, kind, body = PAGES.get(self.path, (404, "text/html", b"nothing"))
+            status, kind, body = PAGES.get(self.path.partition("?")[0], (404, "text/html", b"nothing"))
             self.send_response(status)
-            self.send_header("content-type", kind)
+            if kind is not None:
+                self.send_header("content-type", kind)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -67,6 +82,11 @@ def site():
         ("/rust.md", "rust.md", "Rust"),
         ("/moved", "moved.html", "Rust"),
         ("/plain", "plain.txt", "Plain"),
+        ("/untyped", "untyped.txt", "Rust"),
+        ("/xhtml", "xhtml.html", "Rust"),
+        ("/twice", "twice.html", "Rust"),
+        ("/marked", "marked.txt", "Marked"),
+        ("/undefined", "undefined.html", "Rust"),
     ],
 )
 def test_a_page_is_a_post(site, path, key, title):
@@ -82,6 +102,30 @@ def test_a_page_is_a_post(site, path, key, title):
 def test_what_cannot_be_fetched_says_why(site, path, says):
     with pytest.raises(Unreadable, match=f"(?i){says}"):
         read_page(site + path, internal=site)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/pdf",
+        "image/svg+xml",
+        "application/json",
+        "text/css",
+        "application/octet-stream",
+        "audio/mpeg",
+    ],
+)
+def test_what_is_no_text_is_refused_whatever_is_in_it(site, monkeypatch, kind):
+    monkeypatch.setitem(PAGES, "/other", (200, f"{kind}; x=y", PAGES["/rust"][2]))
+    with pytest.raises(Unreadable, match=re.escape(f"/other: is {kind}; a post is read as text/html, ")):
+        read_page(f"{site}/other?key=secret", internal=site)
+
+
+@pytest.mark.parametrize("kind", ["caf\xe9/\xa0", "x" * 500, "no kind"])
+def test_a_kind_that_is_none_is_not_repeated(site, monkeypatch, kind):
+    monkeypatch.setitem(PAGES, "/other", (200, kind, PAGES["/rust"][2]))
+    with pytest.raises(Unreadable, match="/other: is something unknown; a post is read as"):
+        read_page(f"{site}/other", internal=site)
 
 
 def test_a_page_too_large_is_given_up(site, monkeypatch):
