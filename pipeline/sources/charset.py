@@ -32,7 +32,9 @@ def decode(raw: bytes, content_type: str = "") -> tuple[str, int]:
     if _UTF_16.match(raw):
         return _replacing(raw, "utf-16-be" if raw[0] == 0 else "utf-16-le")
     text, lost = _replacing(raw, "utf-8")
-    sound = len(text) - len(text.encode("ascii", "ignore")) - lost  # characters beyond ASCII
+    # A character of four bytes that is sound by chance is rarer than one of two: each byte after the first
+    # counts. U+FFFD has two such.
+    sound = len(text.encode()) - len(text) - 2 * lost
     if sound > lost:
         return text, lost
     foreign = [name for name in _declared(raw, content_type) if name not in ("utf-8", "cp1252")]

@@ -270,6 +270,14 @@ def test_one_broken_byte_does_not_make_utf_8_something_else(declared: str, where
 
 
 @pytest.mark.fault(96)
+def test_one_broken_byte_does_not_cost_the_only_mark_of_a_question() -> None:
+    raw = faultfeed.rss("<item><title>💡 Wat laat jij staan ?</title></item>").encode()
+    feed = read_feed(raw.replace(b" ?<", b" \xe9?<"), base=BASE)
+    assert feed.entries[0].title == "💡 Wat laat jij staan \ufffd?"
+    assert feed.remarks
+
+
+@pytest.mark.fault(96)
 @pytest.mark.parametrize(
     ("encoding", "words"),
     [
