@@ -347,6 +347,19 @@ def test_without_the_secret_nothing_is_suppressed_where_people_were_erased(folde
     assert folder.weekbrief(*words).returncode == 0
 
 
+def suppressed_by(site: Site, kind: EventKind, delivery_id: str) -> int:
+    """How many addresses a report about this delivery suppresses."""
+    event = Event(
+        provider="resend",
+        key="e1",
+        kind=kind,
+        delivery_id=delivery_id,
+        edition=builders.mailing().edition,
+        occurred_at=site.clock(),
+    )
+    return site.opened.events.take([Report(event=event, received_at=site.clock(), signed=True)]).suppressed
+
+
 @pytest.mark.fault(85)
 @pytest.mark.standard("G-09")
 def test_a_report_on_a_letter_that_was_under_way_leaves_the_hash_alone(site: Site, web: httpx.Client) -> None:
@@ -357,16 +370,7 @@ def test_a_report_on_a_letter_that_was_under_way_leaves_the_hash_alone(site: Sit
         connection.execute(update(tables.delivery).values(state="submitted"))
     site.opened.subscribers.erase(person.id, shadow=site.signer.shadow(KEY), at=site.clock())
     assert found_in(site, "kanarie") == {"delivery"}
-    event = Event(
-        provider="resend",
-        key="e1",
-        kind=EventKind.COMPLAINT,
-        delivery_id=delivery_id,
-        edition=builders.mailing().edition,
-        occurred_at=site.clock(),
-    )
-    taken = site.opened.events.take([Report(event=event, received_at=site.clock(), signed=True)])
-    assert taken.suppressed == 1
+    assert suppressed_by(site, EventKind.COMPLAINT, delivery_id) == 1
     assert found_in(site, "kanarie") == {"delivery"}
     assert site.suppression(CANARY) is SuppressionReason.COMPLAINT
     edition = site.opened.editions.newest()
@@ -391,16 +395,7 @@ def test_a_report_on_an_address_they_had_moved_away_from_does_not_bring_it_back(
         )
     site.opened.subscribers.erase(person.id, shadow=site.signer.shadow(OTHER), at=site.clock())
     assert found_in(site, "kanarie") == {"delivery"}
-    event = Event(
-        provider="resend",
-        key="e1",
-        kind=EventKind.HARD_BOUNCE,
-        delivery_id=delivery_id,
-        edition=builders.mailing().edition,
-        occurred_at=site.clock(),
-    )
-    taken = site.opened.events.take([Report(event=event, received_at=site.clock(), signed=True)])
-    assert taken.suppressed == 1
+    assert suppressed_by(site, EventKind.HARD_BOUNCE, delivery_id) == 1
     assert found_in(site, "kanarie") == {"delivery"}
     assert site.suppression(CANARY) is SuppressionReason.HARD_BOUNCE
 

@@ -37,7 +37,7 @@ def at_revision(storage: str, revision: str) -> Engine:
     return engine
 
 
-@pytest.mark.parametrize("since", ["0001"])
+@pytest.mark.parametrize("since", ["0001", "0002"])
 def test_an_older_database_comes_along(storage: str, since: str) -> None:
     engine = at_revision(storage, since)
     with engine.begin() as connection:

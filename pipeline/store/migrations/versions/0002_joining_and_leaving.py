@@ -34,9 +34,6 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(length=64), server_default="", nullable=False),
     ):
         op.add_column("consent", column)
-    op.add_column(
-        "edition", sa.Column("post_language", sa.String(length=35), server_default="", nullable=False)
-    )
     op.create_index(op.f("ix_event_edition_id"), "event", ["edition_id"], unique=False)
     op.create_table(
         "address_change",
@@ -87,7 +84,6 @@ def downgrade() -> None:
     for table in ("sync_cursor", "incoming", "join_count", "address_change"):
         op.drop_table(table)
     op.drop_index(op.f("ix_event_edition_id"), table_name="event")
-    op.drop_column("edition", "post_language")
     for name in ("form", "network", "network_salt", "network_sha256", "previous", "sha256"):
         op.drop_column("consent", name)
     for name in ("reminded_at", "frequency", "paused_until", "soft_bounces", "soft_since"):
