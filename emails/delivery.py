@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, overload
 
 from emails.edition import Mailing
 
@@ -62,8 +62,8 @@ class AnswerClass(StrEnum):
 class Recipient:
     """One person of a batch, with everything that differs per person.
 
-    Not frozen, because that would be a third of what one costs and a run makes one for everybody; nobody
-    changes one all the same.
+    Not frozen, because that would be a third of what one costs and many providers need one for everybody;
+    nobody changes one all the same.
     """
 
     delivery_id: str
@@ -72,6 +72,56 @@ class Recipient:
     unsubscribe_url: str
     message_id: str
     """`<unique@domain>`, the same on every try (RFC 5322 3.6.4)."""
+
+
+class Recipients(Sequence[Recipient]):
+    """A batch of recipients, column by column.
+
+    A call for many takes each column at a stroke; a `Recipient` is made when one is asked for. All links are
+    `base` and a token behind it, and the Message-IDs are made of the delivery ids and `domain`.
+    """
+
+    __slots__ = ("_names", "addresses", "base", "delivery_ids", "domain", "tokens")
+
+    def __init__(
+        self,
+        *,
+        delivery_ids: Sequence[str],
+        addresses: Sequence[str],
+        names: Sequence[str],
+        tokens: Sequence[str],
+        base: str,
+        domain: str,
+    ) -> None:
+        self.delivery_ids = delivery_ids
+        self.addresses = addresses
+        self.tokens = tokens
+        self.base = base
+        self.domain = domain
+        self._names = names
+
+    @property
+    def unsubscribe_urls(self) -> list[str]:
+        return [f"{self.base}{token}" for token in self.tokens]
+
+    def __len__(self) -> int:
+        return len(self.delivery_ids)
+
+    @overload
+    def __getitem__(self, place: int) -> Recipient: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Recipient]: ...
+    def __getitem__(self, place: int | slice) -> Recipient | list[Recipient]:
+        if isinstance(place, slice):
+            return [self[number] for number in range(len(self))[place]]
+        delivery_id = self.delivery_ids[place]
+        return Recipient(
+            delivery_id=delivery_id,
+            address=self.addresses[place],
+            name=self._names[place],
+            unsubscribe_url=f"{self.base}{self.tokens[place]}",
+            message_id=f"<{delivery_id}@{self.domain}>",
+        )
 
 
 class Receipt(NamedTuple):

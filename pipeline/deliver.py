@@ -37,8 +37,9 @@ from pipeline.clock import Clock
 from pipeline.crashpoint import crashpoint
 from pipeline.pacing import Gate
 from pipeline.settings import Doubt
+from pipeline.store.audience import People
 from pipeline.store.engine import StorageTrouble
-from pipeline.store.ledger import Batch, DoubtLimit, EditionStopped, Intent, Ledger, Left, Person, Settled
+from pipeline.store.ledger import Batch, DoubtLimit, EditionStopped, Intent, Ledger, Left, Settled
 
 log = logging.getLogger("weekbrief.deliver")
 
@@ -55,6 +56,9 @@ MAX_LOOKS = 10
 
 READ_AHEAD = 1_000
 """People read from the database at a time."""
+
+WORTH_A_THREAD = 0.01
+"""Seconds that an answer takes, from which on the next request is built meanwhile."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 LATER = 15.0
@@ -99,7 +103,7 @@ class StopReason(StrEnum):
 class Ready:
     """People nobody has claimed yet, and the request that would reach them."""
 
-    people: Sequence[Person]
+    people: People
     request: Request
 
 
@@ -116,7 +120,7 @@ class Sending:
         ledger: Ledger,
         esp: Esp,
         mailing: Mailing,
-        address_to: Callable[[Sequence[Person]], Sequence[Recipient]],
+        address_to: Callable[[People], Sequence[Recipient]],
         clock: Clock,
         pace: Pace,
         stop: Event,
@@ -136,9 +140,10 @@ class Sending:
         self._taking = Lock()
         self._again: deque[Batch] = deque()
         self._cursor = 0
-        self._ahead: list[Person] = []
+        self._ahead = People()
         self._builder: ThreadPoolExecutor | None = None
         self._next: Future[Ready | None] | None = None
+        self._waited = 0.0
         self._accepted = self._refused = self._lost = 0
         self._bad_since: float | None = None
         self._gate = Gate(pace.rate, now=clock.now(), opens=ledger.gate_opens())
@@ -197,7 +202,7 @@ class Sending:
             while not self._stopping():
                 with self._taking:
                     batch = self._again.popleft() if self._again else None
-                    people = [] if batch else self._next_people(self._batch_size)
+                    people = People() if batch else self._next_people(self._batch_size)
                     if not (batch or people):
                         self._mind_the_quota()
                         return
@@ -229,12 +234,13 @@ class Sending:
         return Ready(people=people, request=self._build(people, self._key(people))) if people else None
 
     def _build_ahead(self) -> None:
-        if self._builder is not None and self._next is None:
+        """Unless the answers come at once: then two threads would only wait for each other."""
+        if self._builder is not None and self._next is None and self._waited >= WORTH_A_THREAD:
             self._next = self._builder.submit(self._make_ready)
 
-    def _next_people(self, limit: int) -> list[Person]:
+    def _next_people(self, limit: int) -> People:
         people = self._in_line(min(limit, self._left_today))
-        del self._ahead[: len(people)]
+        self._ahead = self._ahead[len(people) :]
         self._left_today -= len(people)
         return people
 
@@ -242,7 +248,7 @@ class Sending:
         if not self._left_today and self._in_line(1):
             self._halt(StopReason.QUOTA, f"{self._pace.per_day} people a day: the rest goes on tomorrow")
 
-    def _in_line(self, most: int) -> list[Person]:
+    def _in_line(self, most: int) -> People:
         """Whose turn it is. Some are read ahead, so that small batches do not cost a query each; what became
         of them meanwhile shows when they are claimed."""
         while len(self._ahead) < most:
@@ -253,20 +259,19 @@ class Sending:
             self._ahead += self._writable(found)
         return self._ahead[:most]
 
-    def _writable(self, people: list[Person]) -> list[Person]:
+    def _writable(self, people: People) -> People:
         """`people` without those whose address no message can hold, who are skipped: only another program
         can have put such a one here, and it must not cost the others their letter."""
         ascii_only = self._esp.capabilities.eight_bit_local_part is False
-        places = unwritable([person.address or "" for person in people], ascii_only=ascii_only)
+        places = unwritable([address or "" for address in people.addresses], ascii_only=ascii_only)
         if not places:
             return people
-        odd = [people[place] for place in places]
-        who = ", ".join(str(person.ordinal) for person in odd)
+        odd = People([people[place] for place in places])
+        who = ", ".join(map(str, odd.ordinals))
         log.warning("no message can be written to the address of recipients %s: skipped", who)
-        self._ledger.leave_out(odd, reason=NO_ADDRESS)
+        self._when_free(lambda: self._ledger.leave_out(odd, reason=NO_ADDRESS))
         self._progress(None, len(odd))
-        ordinals = {person.ordinal for person in odd}
-        return [person for person in people if person.ordinal not in ordinals]
+        return people.without(odd.ordinals)
 
     def _quota(self) -> int:
         if self._pace.per_day is None:
@@ -292,7 +297,7 @@ class Sending:
         each = max(1, two - one)
         return max(1, (most - (one - each)) // each)
 
-    def _unknown_to_provider(self, people: Sequence[Person]) -> bool:
+    def _unknown_to_provider(self, people: People) -> bool:
         """Ask a provider that can be asked whether it has these letters already: a database that was
         restored from a backup would not know. What is found counts, and the edition is held."""
         able = self._esp.capabilities
@@ -340,7 +345,7 @@ class Sending:
         return self._ask_again(batch, people)
 
     def _claim_and_send(
-        self, people: Sequence[Person], batch: Batch | None, built: Request | None = None
+        self, people: People, batch: Batch | None, built: Request | None = None
     ) -> Batch | None:
         for _ in range(MAX_LOOKS):
             if not people:
@@ -356,7 +361,7 @@ class Sending:
         self._halt(StopReason.HELD, "the audience keeps changing while it is claimed; see the log")
         return None
 
-    def _claim(self, people: Sequence[Person], batch: Batch | None, request: Request) -> Intent | Left | None:
+    def _claim(self, people: People, batch: Batch | None, request: Request) -> Intent | Left | None:
         if not self._pause_until(self._gate.reserve(self._clock.now()), patiently=True):
             return None
         now = self._clock.now()
@@ -395,15 +400,14 @@ class Sending:
                     raise
                 log.warning("%s", trouble)
 
-    def _look_again(self, people: Sequence[Person], batch: Batch | None, left: Left) -> Sequence[Person]:
+    def _look_again(self, people: People, batch: Batch | None, left: Left) -> People:
         if left.ordinals:
             self._progress(None, len(left.ordinals))
-            return [person for person in people if person.ordinal not in left.ordinals]
+            return people.without(left.ordinals)
         if batch is not None:
             return self._ledger.members(batch)
-        span = people[-1].ordinal - people[0].ordinal + 1
-        found = self._ledger.pending(after=people[0].ordinal - 1, limit=span)
-        return [person for person in found if person.ordinal <= people[-1].ordinal]
+        found = self._ledger.pending(after=people[0].ordinal - 1, limit=len(people))
+        return found.up_to(people[-1].ordinal)
 
     def _may_ask_again(self, batch: Batch) -> bool:
         """Same provider, a key that still lives (R3a)."""
@@ -414,7 +418,7 @@ class Sending:
             and self._clock.now() < batch.key_expires_at - KEY_MARGIN
         )
 
-    def _ask_again(self, batch: Batch, people: Sequence[Person]) -> Batch | None:
+    def _ask_again(self, batch: Batch, people: People) -> Batch | None:
         request = self._build(people, batch.key)
         if request.sha256 != batch.request_sha256:
             who = f"recipients {batch.first} to {batch.last}"
@@ -438,7 +442,9 @@ class Sending:
         crashpoint("after fence")
         self._build_ahead()
         self._keep_distance()
+        began = self._clock.monotonic()
         answer = self._esp.submit(request, self._pace.deadline)
+        self._waited = self._clock.monotonic() - began
         crashpoint("after answer")
         self._log(intent, answer)
         now = self._clock.now()
@@ -543,7 +549,7 @@ class Sending:
             return self._ledger.release(left, reason="the provider's complete records do not have it")
         return left
 
-    def _sought(self, people: Sequence[Person], key: str, since: datetime) -> Sought:
+    def _sought(self, people: People, key: str, since: datetime) -> Sought:
         mailing = self._mailing
         return Sought(
             installation=mailing.installation,
@@ -561,12 +567,12 @@ class Sending:
 
     # building
 
-    def _build(self, people: Sequence[Person], key: str) -> Request:
+    def _build(self, people: People, key: str) -> Request:
         return self._esp.build(self._mailing, self._address_to(people), key)
 
-    def _key(self, people: Sequence[Person]) -> str:
+    def _key(self, people: People) -> str:
         """Derived, never random (R12): the same people in the same edition always give the same key."""
-        members = "\n".join(sorted([person.delivery_id for person in people]))
+        members = "\n".join(sorted(people.delivery_ids))
         digest = hashlib.sha256(members.encode()).hexdigest()[:24]
         mailing = self._mailing
         return f"wb1-{mailing.installation}-{mailing.edition}-{people[0].ordinal}-{digest}"

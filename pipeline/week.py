@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from threading import Event
 from typing import Protocol
 
-from emails.delivery import EditionState, Esp, Recipient
+from emails.delivery import EditionState, Esp, Recipient, Recipients
 from emails.edition import Letter, Mailing, Newsletter
 from emails.message import feedback_id
 from emails.render import render
@@ -24,10 +24,11 @@ from pipeline.report import Exit, Outcome, Report, report_edition
 from pipeline.settings import NoPick, Pick
 from pipeline.sources import SourceUnavailable
 from pipeline.store import Store, sender_lock
+from pipeline.store.audience import People
 from pipeline.store.covered import covered_posts
 from pipeline.store.editions import Edition
 from pipeline.store.fence import Fence, machine_fingerprint
-from pipeline.store.ledger import Counts, Person
+from pipeline.store.ledger import Counts
 from subscribers.links import unsubscribe_url
 from subscribers.tokens import Signer
 
@@ -216,9 +217,11 @@ def send_edition(
     try:
         name = esp.capabilities.name
         shuffled = week.pace.per_day is not None
-        week.store.editions.freeze(edition, provider=name, now=week.clock.now(), shuffled=shuffled)
+        frozen = week.store.editions.freeze(edition, provider=name, now=week.clock.now(), shuffled=shuffled)
         crashpoint("audience frozen")
-        week.frozen(edition, week.store.check_sum(edition.id))
+        begun = edition.started_at is not None
+        counts = week.store.check_sum(edition.id) if begun else Counts(frozen=frozen, pending=frozen)
+        week.frozen(edition, counts)
         sending = Sending(
             ledger=week.store.ledger(edition.id, epoch=epoch, provider=name),
             esp=esp,
@@ -344,22 +347,19 @@ def _close(week: Week, edition: Edition, sending: Sending, notes: tuple[str, ...
     return report_edition(edition, counts, stopped=sending.stopped, why=sending.why, notes=notes)
 
 
-def _addressing(signer: Signer, newsletter: Newsletter) -> Callable[[Sequence[Person]], Sequence[Recipient]]:
+def _addressing(signer: Signer, newsletter: Newsletter) -> Callable[[People], Sequence[Recipient]]:
     """From people in the ledger to recipients with everything that differs per person."""
-    domain = newsletter.sender.address.rpartition("@")[2]
+    domain, base = newsletter.sender.address.rpartition("@")[2], unsubscribe_url(newsletter.url, "")
 
-    def address(people: Sequence[Person]) -> Sequence[Recipient]:
-        tokens = signer.unsubscribe_tokens(person.subscriber_id for person in people)
-        return [
-            Recipient(
-                delivery_id=person.delivery_id,
-                address=person.address,
-                name=person.name,
-                unsubscribe_url=unsubscribe_url(newsletter.url, token),
-                message_id=f"<{person.delivery_id}@{domain}>",
-            )
-            for person, token in zip(people, tokens, strict=True)
-        ]
+    def address(people: People) -> Sequence[Recipient]:
+        return Recipients(
+            delivery_ids=people.delivery_ids,
+            addresses=people.addresses,
+            names=people.names,
+            tokens=signer.unsubscribe_tokens(people.subscriber_ids),
+            base=base,
+            domain=domain,
+        )
 
     return address
 

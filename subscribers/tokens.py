@@ -90,7 +90,10 @@ class Signer:
 
     def unsubscribe_tokens(self, subscriber_ids: Iterable[int]) -> list[str]:
         """The links of a batch, in the order of the numbers given."""
-        return self._key.unsubscribe_each([_positive(number) for number in subscriber_ids])
+        numbers = list(subscriber_ids)
+        if numbers:
+            _positive(min(numbers)), _positive(max(numbers))
+        return self._key.unsubscribe_each(numbers)
 
     def confirm_token(self, subscriber_id: int, request: int) -> str:
         """The link that answers one request of one person."""

@@ -102,7 +102,7 @@ def post_json(
         headers={"content-type": "application/json", "accept": "application/json", **(headers or {})},
         body=b"".join(pieces),
         key=key,
-        recipients=tuple(recipients),
+        recipients=recipients,
         digest=digest(pieces),
     )
 

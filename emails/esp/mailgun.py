@@ -23,7 +23,7 @@ from emails.edition import Letter, Mailing, Newsletter
 from emails.esp.base import Ask, HttpEsp, display
 from emails.esp.basic import Basic
 from emails.esp.http import HttpAnswer, NoAnswer
-from emails.esp.links import addresses, check_links, plain
+from emails.esp.links import addresses, check_links, delivery_ids, plain, unsubscribe_urls
 from emails.esp.literal import Syntax, literal, template
 from emails.esp.one_id import one_id
 from emails.esp.reading import MAX_RETRY_AFTER, Complaint, Rules, accepted, is_success, json_of, read_failure
@@ -100,7 +100,7 @@ class MailgunDialect:
             },
             body=_multipart(boundary, form, to),
             key=key,
-            recipients=tuple(recipients),
+            recipients=recipients,
         )
 
     def read_answer(self, answer: HttpAnswer, request: Request) -> Answer:
@@ -211,21 +211,17 @@ def tag(installation: str, edition: str) -> str:
 def _variables(mailing: Mailing, recipients: Sequence[Recipient], to: Sequence[str]) -> str:
     """`{"address": {"delivery": …, "unsubscribe": …}}`. Every recipient has every key: one left out would go
     out as `%recipient.key%`."""
-    people = zip(to, recipients, strict=True)
-    if not (plain(to) and plain([person.delivery_id for person in recipients])):
-        people = zip(map(inside, to), [_escaped(person) for person in recipients], strict=True)
+    ids, links = delivery_ids(recipients), unsubscribe_urls(recipients)
+    if not (plain(to) and plain(ids)):
+        to, ids = list(map(inside, to)), list(map(inside, ids))
     if mailing.notice:
-        each = [f'"{address}":{{"delivery":"{person.delivery_id}"}}' for address, person in people]
+        each = [f'"{address}":{{"delivery":"{id_}"}}' for address, id_ in zip(to, ids, strict=True)]
     else:
         each = [
-            f'"{address}":{{"delivery":"{person.delivery_id}","unsubscribe":"{person.unsubscribe_url}"}}'
-            for address, person in people
+            f'"{address}":{{"delivery":"{id_}","unsubscribe":"{link}"}}'
+            for address, id_, link in zip(to, ids, links, strict=True)
         ]
     return f"{{{','.join(each)}}}"
-
-
-def _escaped(person: Recipient) -> Recipient:
-    return replace(person, delivery_id=inside(person.delivery_id))
 
 
 def _multipart(boundary: str, form: Iterable[Field], to: Sequence[str]) -> bytes:

@@ -17,7 +17,7 @@ from emails.delivery import Answer, Capabilities, DeliveryState, Receipt, Recipi
 from emails.edition import Letter, Mailing, Newsletter
 from emails.esp.base import Bearer, HttpEsp, display, post_json, written_address
 from emails.esp.http import HttpAnswer
-from emails.esp.links import check_links
+from emails.esp.links import check_links, delivery_ids, given_addresses, unsubscribe_urls
 from emails.esp.links import plain as plain_text
 from emails.esp.reading import Complaint, Rules, accepted, in_order, is_success, json_of, read_failure
 from emails.esp.settings import EspSettings
@@ -74,11 +74,12 @@ class ResendDialect:
         tags = f'{_tags(mailing, key)},{{"name":"delivery","value":"'.encode()
         values = {"tags": tags}
         pieces: list[bytes] = []
-        for address, delivery, person in zip(
-            _addresses(recipients), _deliveries(recipients), recipients, strict=True
+        links = unsubscribe_urls(recipients)
+        for address, delivery, link in zip(
+            _addresses(recipients), _deliveries(recipients), links, strict=True
         ):
             values["address"] = address.encode()
-            values["unsubscribe"] = person.unsubscribe_url.encode()
+            values["unsubscribe"] = link.encode()
             values["delivery"] = delivery.encode()
             pieces.append(b"," if pieces else b"[")
             pieces += message.fill(values)
@@ -144,13 +145,13 @@ def _own_headers(link: Hole) -> tuple[str | Hole, ...]:
 _SOME_LINK = "https://link.invalid/"
 
 
-def _addresses(recipients: Sequence[Recipient]) -> list[str]:
-    found = [person.address for person in recipients]
+def _addresses(recipients: Sequence[Recipient]) -> Sequence[str]:
+    found = given_addresses(recipients)
     return found if plain_text(found) else [inside(written_address(address)) for address in found]
 
 
-def _deliveries(recipients: Sequence[Recipient]) -> list[str]:
-    found = [person.delivery_id for person in recipients]
+def _deliveries(recipients: Sequence[Recipient]) -> Sequence[str]:
+    found = delivery_ids(recipients)
     odd = _NO_WORD.search("".join(found)) or max(map(len, found), default=0) > _LONGEST_WORD
     return [_word(delivery) for delivery in found] if odd else found
 

@@ -23,7 +23,7 @@ from emails.delivery import Answer, Capabilities, Found, Recipient, Request, Sea
 from emails.edition import MERGE_NAMES, Letter, Mailbox, Mailing, Newsletter
 from emails.esp.base import Ask, Bearer, HttpEsp, post_json
 from emails.esp.http import HttpAnswer, NoAnswer
-from emails.esp.links import addresses, check_links, plain
+from emails.esp.links import addresses, check_links, delivery_ids, plain, unsubscribe_urls
 from emails.esp.literal import Syntax, literal
 from emails.esp.one_id import one_id
 from emails.esp.reading import Complaint, Rules, accepted, is_success, json_of, read_failure
@@ -124,7 +124,7 @@ def _personalizations(mailing: Mailing, key: str, to: Sequence[str], recipients:
 
     All headers stand here and none at the top, as the specification does not say how the two combine.
     """
-    ids = [person.delivery_id for person in recipients]
+    ids = delivery_ids(recipients)
     if not (plain(to) and plain(ids)):
         to, ids = [*map(inside, to)], [*map(inside, ids)]
     headers = dump(edition_headers(mailing))[:-1]
@@ -139,7 +139,7 @@ def _personalizations(mailing: Mailing, key: str, to: Sequence[str], recipients:
         )
     one_click = f'{headers},"List-Unsubscribe-Post":"List-Unsubscribe=One-Click","List-Unsubscribe":"<'
     tag = f'"substitutions":{{{dump(MERGE_NAMES["unsubscribe"])}:"'
-    links = [person.unsubscribe_url for person in recipients]
+    links = unsubscribe_urls(recipients)
     return ",".join(
         [
             f'{{"to":[{{"email":"{address}"}}],"headers":{one_click}{link}>"}},{tag}{link}"}},{args}{id_}"}}}}'

@@ -24,7 +24,7 @@ BUSY_TIMEOUT_MS = 10_000
 PAGE_BYTES = 8_192
 """Of a new database: half the writes of SQLite's usual 4,096, as people stand side by side. An existing one
 keeps its own."""
-CACHE_KB, ROOMY_KB = 4_000, 32_000
+CACHE_KB, ROOMY_KB = 4_000, 48_000
 """Pages that SQLite keeps in memory, in each of a handful of connections."""
 
 
@@ -160,7 +160,7 @@ def _dialect_url(storage: str) -> URL:
 def _open_sqlite(url: URL) -> Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, hide_parameters=True)
+    engine = create_engine(url, hide_parameters=True, pool_use_lifo=True)
     event.listen(engine, "connect", _sqlite_pragmas)
     event.listen(engine, "begin", _sqlite_begin)
     return engine

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, case, func, insert, select, update
 
 from emails.delivery import Answer, AnswerClass, BatchState, DeliveryState, EditionState
 from pipeline.crashpoint import crashpoint
 from pipeline.store import statements, tables
+from pipeline.store.audience import People
 from pipeline.store.editions import PAUSED, LedgerMismatch
 from pipeline.store.engine import insert_new, readers, writing
 
@@ -50,16 +51,6 @@ class DoubtLimit(Exception):
     """As many batches are in doubt as may be at one time: no new one is claimed."""
 
 
-class Person(NamedTuple):
-    """One recipient still to be reached."""
-
-    ordinal: int
-    delivery_id: str
-    subscriber_id: int
-    address: str
-    name: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """One provider request, as the ledger knows it. `first` and `last` are ordinals in the edition."""
@@ -87,7 +78,7 @@ class Intent:
 
     batch: Batch
     attempt_id: int
-    people: Sequence[Person]
+    people: People
     ledger_seq: int
     again: bool
     """An earlier attempt is in doubt: "not sent" speaks of this attempt only, the doubt stays."""
@@ -174,13 +165,13 @@ class Ledger:
             )
             return [_as_batch(row) for row in rows]
 
-    def pending(self, *, after: int, limit: int) -> list[Person]:
+    def pending(self, *, after: int, limit: int) -> People:
         """The next people nobody has claimed, by ordinal."""
         wanted = {"edition": self._edition_id, "after": after, "most": limit}
         with self._readers.connect() as connection:
-            return list(map(Person._make, statements.run(connection, statements.pending(), wanted)))
+            return People(statements.run(connection, statements.pending(), wanted))
 
-    def members(self, batch: Batch) -> list[Person]:
+    def members(self, batch: Batch) -> People:
         """The people of a batch, by ordinal, without those who left before it was handed over. One in doubt
         keeps those, too, of whom the provider has reported: asked for again it must be the same to the
         byte."""
@@ -198,11 +189,11 @@ class Ledger:
             ),
         )
         with self._readers.connect() as connection:
-            return list(map(Person._make, connection.execute(query, {"edition": self._edition_id})))
+            return People(connection.execute(query, {"edition": self._edition_id}))
 
     def claim(
         self,
-        people: Sequence[Person],
+        people: People,
         *,
         batch: Batch | None,
         key: str,
@@ -252,9 +243,7 @@ class Ledger:
             crashpoint("before intent commits")
             return intent
 
-    def reclaim(
-        self, batch: Batch, people: Sequence[Person], *, now: datetime, gate_opens: datetime
-    ) -> Intent:
+    def reclaim(self, batch: Batch, people: People, *, now: datetime, gate_opens: datetime) -> Intent:
         """Hand a batch in doubt over again: same key, same bytes (R3a). Raises `LostLease`,
         `EditionStopped`."""
         with self._writing() as connection:
@@ -354,14 +343,13 @@ class Ledger:
                 for delivery_id, provider_id in people.items()
             )
 
-    def leave_out(self, people: Sequence[Person], *, reason: str) -> None:
+    def leave_out(self, people: People, *, reason: str) -> None:
         """Skip people nobody has claimed, to whom no letter can be written."""
-        ordinals = [person.ordinal for person in people]
         with self._writing() as connection:
             self._own(connection)
             connection.execute(
                 update(tables.delivery)
-                .where(_person.edition_id == self._edition_id, _person.ordinal.in_(ordinals))
+                .where(_person.edition_id == self._edition_id, _person.ordinal.in_(people.ordinals))
                 .where(_person.state == DeliveryState.PENDING)
                 .values(state=DeliveryState.SKIPPED, reason=reason)
             )
@@ -370,7 +358,7 @@ class Ledger:
         """End a prepared batch in which nobody can be mailed any more: all are skipped."""
         with self._writing() as connection:
             self._own(connection)
-            self._skip_the_departed(connection, (), batch)
+            self._skip_the_departed(connection, People(), batch)
 
     def write_off(self, batch: Batch, *, reason: str) -> None:
         """Give a batch in doubt up: its people are `unconfirmed` and listed (at most once)."""
@@ -415,7 +403,8 @@ class Ledger:
         self, connection: Connection, intent: Intent, answer: Answer, not_before: datetime | None
     ) -> tuple[Batch, ...]:
         """Each row by its own answer. Gives the batch of those that the provider left out for later."""
-        ordinals = {person.delivery_id: person.ordinal for person in intent.people} if answer.receipts else {}
+        people = intent.people
+        ordinals = dict(zip(people.delivery_ids, people.ordinals, strict=True)) if answer.receipts else {}
         named: list[tuple[int, str]] = []
         refused: list[tuple[int, str]] = []
         later: list[int] = []
@@ -464,7 +453,7 @@ class Ledger:
             return ()
         refused = self._those(connection, intent.batch, DeliveryState.SUBMITTED)
         return tuple(
-            self._part(connection, [person.ordinal]) for person in intent.people if person.ordinal in refused
+            self._part(connection, [ordinal]) for ordinal in intent.people.ordinals if ordinal in refused
         )
 
     def _those(self, connection: Connection, batch: Batch, state: DeliveryState) -> set[int]:
@@ -530,7 +519,7 @@ class Ledger:
         return int(doubts)
 
     def _skip_the_departed(
-        self, connection: Connection, people: Sequence[Person], batch: Batch | None
+        self, connection: Connection, people: People, batch: Batch | None
     ) -> frozenset[int]:
         if batch is None:
             wanted = {"first": people[0].ordinal, "last": people[-1].ordinal}
@@ -551,7 +540,7 @@ class Ledger:
                 .values(state=DeliveryState.SKIPPED, reason=reason)
             )
         gone = frozenset(ordinal for ordinal, _, _ in departed)
-        if batch is not None and gone.issuperset(person.ordinal for person in people):
+        if batch is not None and gone.issuperset(people.ordinals):
             self._change(
                 connection,
                 batch,
@@ -564,7 +553,7 @@ class Ledger:
         self,
         connection: Connection,
         batch: Batch | None,
-        people: Sequence[Person],
+        people: People,
         values: Mapping[str, Any],
     ) -> Batch:
         own = {"size": len(people), "lease_epoch": self._epoch}
@@ -592,7 +581,7 @@ class Ledger:
         self,
         connection: Connection,
         batch: Batch,
-        people: Sequence[Person],
+        people: People,
         now: datetime,
         seq: int,
         *,
@@ -653,23 +642,33 @@ class Ledger:
 
 def counts(engine: Engine, edition_id: int) -> Counts:
     """Where everyone of the edition is, counted from the rows themselves."""
-    in_doubt = select(_batch.id).where(_batch.edition_id == edition_id, _batch.state == BatchState.UNCERTAIN)
-    doubted = _person.batch_id.in_(in_doubt)
     with readers(engine).connect() as connection:
         frozen = connection.execute(
             select(tables.edition.c.frozen_count).where(tables.edition.c.id == edition_id)
         ).scalar_one()
-        # One scan with a sum for each state: GROUP BY would sort a million rows in memory.
-        sums = [func.sum(case((_person.state == state, 1), else_=0)) for state in DeliveryState]
-        row = connection.execute(select(*sums).where(_person.edition_id == edition_id)).one()
-        by_state = {state: int(number or 0) for state, number in zip(DeliveryState, row, strict=True)}
-        doubts = (
-            select(func.count())
-            .select_from(tables.delivery)
-            .where(_person.edition_id == edition_id, _person.state == DeliveryState.SUBMITTED, doubted)
-        )
-        # Most often no batch is in doubt, and nobody need be looked at again.
-        uncertain = connection.execute(doubts).scalar_one() if connection.scalar(in_doubt.limit(1)) else 0
+        everyone, accepted = connection.execute(
+            select(func.count(), _sum_of(DeliveryState.ACCEPTED)).where(_person.edition_id == edition_id)
+        ).one()
+        # How most editions end: to look at each row for seven states takes five times as long.
+        if everyone == accepted:
+            return Counts(frozen=frozen, accepted=everyone)
+        return _by_state(connection, edition_id, frozen)
+
+
+def _by_state(connection: Connection, edition_id: int, frozen: int) -> Counts:
+    in_doubt = select(_batch.id).where(_batch.edition_id == edition_id, _batch.state == BatchState.UNCERTAIN)
+    # One scan with a sum for each state: GROUP BY would sort a million rows in memory.
+    sums = map(_sum_of, DeliveryState)
+    row = connection.execute(select(*sums).where(_person.edition_id == edition_id)).one()
+    by_state = {state: int(number or 0) for state, number in zip(DeliveryState, row, strict=True)}
+    doubts = (
+        select(func.count())
+        .select_from(tables.delivery)
+        .where(_person.edition_id == edition_id, _person.state == DeliveryState.SUBMITTED)
+        .where(_person.batch_id.in_(in_doubt))
+    )
+    # Most often no batch is in doubt, and nobody need be looked at again.
+    uncertain = connection.execute(doubts).scalar_one() if connection.scalar(in_doubt.limit(1)) else 0
     return Counts(
         frozen=frozen,
         pending=by_state[DeliveryState.PENDING] + by_state[DeliveryState.CLAIMED],
@@ -680,6 +679,10 @@ def counts(engine: Engine, edition_id: int) -> Counts:
         uncertain=uncertain,
         unconfirmed=by_state[DeliveryState.UNCONFIRMED],
     )
+
+
+def _sum_of(state: DeliveryState) -> ColumnElement[Any]:
+    return func.sum(case((_person.state == state, 1), else_=0))
 
 
 def check_sum(engine: Engine, edition_id: int) -> Counts:

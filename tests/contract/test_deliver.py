@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from threading import Event
+from threading import Event, current_thread
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, func, select, update
 
 from emails.delivery import Answer, AnswerClass, Recipient, Request
 from emails.edition import Mailing
 from pipeline.deliver import Pace, Sending, StopReason
 from pipeline.settings import Doubt
 from pipeline.store import Counts, Store, open_store, tables
+from pipeline.store.audience import People
 from pipeline.store.editions import Edition
-from pipeline.store.ledger import LostLease, Person
+from pipeline.store.ledger import LostLease
 from tests import builders
 from tests.builders import NOW
 from tests.scripted import Script, ScriptedEsp, lost_after
@@ -46,7 +47,7 @@ def store(storage: str) -> Iterator[Store]:
     opened.close()
 
 
-def recipients(people: list[Person]) -> list[Recipient]:
+def recipients(people: People) -> list[Recipient]:
     return [
         Recipient(
             delivery_id=p.delivery_id,
@@ -272,6 +273,7 @@ class Waiting(ScriptedEsp):
         super().__init__(keyed=False)
         self._last_built = Event()
         self._meanwhile = meanwhile
+        self.clock = FakeClock()
 
     def build(self, mailing: Mailing, recipients: Sequence[Recipient], key: str) -> Request:
         request = super().build(mailing, recipients, key)
@@ -281,6 +283,7 @@ class Waiting(ScriptedEsp):
 
     def submit(self, request: Request, deadline: float) -> Answer:
         answer = super().submit(request, deadline)
+        self.clock.passed += 0.05
         if len(self.calls) == 2:
             assert self._last_built.wait(60), "nothing was built while the provider was waited for"
             self._meanwhile()
@@ -297,10 +300,53 @@ def test_without_keys_the_next_request_is_built_meanwhile_and_who_leaves_then_ge
         store.subscribers.unsubscribe(person.id, at=NOW, how="one-click")
 
     at = Desk(store, Waiting(leave))
+    at.esp.clock = at.clock
     assert at.run().stopped is StopReason.NONE
     assert "reader25@example.org" not in at.esp.truth
     assert at.once_each()
     assert at.counts() == Counts(frozen=25, accepted=24, skipped=1)
+
+
+def test_nothing_is_built_in_a_thread_of_its_own_where_answers_come_at_once(store: Store) -> None:
+    class Noting(ScriptedEsp):
+        def build(self, mailing: Mailing, recipients: Sequence[Recipient], key: str) -> Request:
+            builders_at_work.add(current_thread().name)
+            return super().build(mailing, recipients, key)
+
+    builders_at_work: set[str] = set()
+    at = Desk(store, Noting(keyed=False))
+    at.run()
+    assert at.counts() == Counts(frozen=25, accepted=25)
+    assert builders_at_work == {current_thread().name}
+
+
+@pytest.mark.fault(80)
+def test_who_changes_among_numbers_with_gaps_costs_nobody_else_a_letter(store: Store) -> None:
+    """Ordinals are the subscribers' numbers: those between two may be anybody's, or nobody's."""
+    builders.subscribe(store, 40, prefix="gone")
+    with store.engine.begin() as connection:
+        connection.execute(delete(tables.consent).where(tables.consent.c.subscriber_id % 3 != 1))
+        connection.execute(delete(tables.subscriber).where(tables.subscriber.c.id % 3 != 1))
+    at = desk(store, people=10)
+
+    def change(_number: int, _request: Request) -> None:
+        with store.engine.begin() as connection:
+            person = tables.delivery.c
+            waiting = select(func.max(person.ordinal)).where(person.state == "pending").scalar_subquery()
+            connection.execute(
+                update(tables.delivery)
+                .where(person.ordinal == waiting)
+                .values(state="skipped", reason="test")
+            )
+
+    at.esp._script = change
+    at.run()
+    counts = at.counts()
+    assert counts.frozen == 14 + 10
+    assert counts.accepted + counts.skipped == counts.frozen
+    assert counts.skipped >= 2
+    assert at.once_each()
+    assert len(at.esp.truth) == counts.accepted
 
 
 @pytest.mark.fault(85)

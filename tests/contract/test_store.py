@@ -10,11 +10,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from pipeline.store import Store, open_store, sender_lock, tables
+from pipeline.store import Counts, Store, open_store, sender_lock, tables
 from pipeline.store import schema as schemas
+from pipeline.store.editions import LedgerMismatch
 from pipeline.store.engine import StorageError, is_sqlite, open_engine, readers
 from pipeline.store.lock import AnotherRun
 from pipeline.store.schema import HEAD, migrate
@@ -176,7 +177,48 @@ def test_delivery_ids_are_long_and_differ(store: Store) -> None:
     with store.engine.connect() as connection:
         ids = list(connection.execute(select(tables.delivery.c.delivery_id)).scalars())
     assert len(set(ids)) == 50
-    assert all(32 <= len(found) <= 40 and int(found, 16) for found in ids)
+    assert all(len(found) == 40 and int(found, 16) for found in ids)
+    assert len({found[:32] for found in ids}) == 50
+    assert all(found == found.lower() for found in ids), "events name them as they were sent"
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_a_delivery_id_ends_in_the_place_of_its_person(store: Store, shuffled: bool) -> None:
+    edition = builders.edition(store, people=50)
+    store.editions.freeze(edition, provider="sandbox", now=NOW, shuffled=shuffled)
+    person = tables.delivery.c
+    with store.engine.connect() as connection:
+        rows = connection.execute(
+            select(person.delivery_id, person.ordinal, person.subscriber_id).order_by(person.ordinal)
+        ).all()
+    assert all(int(row.delivery_id[32:], 16) == row.ordinal for row in rows)
+    assert ([row.subscriber_id for row in rows] == sorted(row.subscriber_id for row in rows)) != shuffled
+    assert len({row.ordinal for row in rows}) == 50
+
+
+def test_an_edition_counts_the_same_whatever_became_of_its_people(store: Store) -> None:
+    edition = builders.edition(store, people=9)
+    store.editions.freeze(edition, provider="sandbox", now=NOW)
+    states = ["pending", "claimed", "submitted", "accepted", "refused", "skipped", "unconfirmed", "accepted"]
+
+    def put(state: str, at: int) -> None:
+        with store.engine.begin() as connection:
+            connection.execute(
+                update(tables.delivery).where(tables.delivery.c.ordinal == at).values(state=state)
+            )
+
+    assert store.counts(edition.id) == Counts(frozen=9, pending=9)
+    for place, state in enumerate(states, start=1):
+        put(state, place)
+    found = Counts(frozen=9, pending=3, submitted=1, accepted=2, refused=1, skipped=1, unconfirmed=1)
+    assert store.counts(edition.id) == found
+    for place in range(1, 10):
+        put("accepted", place)
+    assert store.check_sum(edition.id) == Counts(frozen=9, accepted=9)
+    with store.engine.begin() as connection:
+        connection.execute(delete(tables.delivery).where(tables.delivery.c.ordinal == 9))
+    with pytest.raises(LedgerMismatch):
+        store.check_sum(edition.id)
 
 
 @pytest.mark.parametrize("double", [{"subscriber_id": 1}, {"address_key": "reader1@example.org"}])
