@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import Lock
-from types import ModuleType
 
 import cssutils
 
+from emails.spared import without
 
-@contextmanager
-def _without(name: str) -> Iterator[None]:
-    """For the block, whoever imports the module `name` gets an empty one, unless it is loaded already.
-
-    Premailer imports requests to fetch style sheets from the web. We let it fetch none; then it need not have
-    what to fetch with, which is a twelfth of all that a run has to load.
-    """
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = ModuleType(name)
-    try:
-        yield
-    finally:
-        del sys.modules[name]
-
-
-with _without("requests"):
+# Premailer imports it to fetch style sheets from the web. We let it fetch none; then it need not have what to
+# fetch with, which is a twelfth of all that a run has to load.
+with without("requests"):
     from premailer import Premailer
 
 # A three-digit colour is dropped by Lotus Notes and misread by some spam filters; this switch is global to

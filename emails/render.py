@@ -26,7 +26,7 @@ from emails.bidi import fonts_for, isolate, mark_line
 from emails.edition import MERGE_MARK, UNSUBSCRIBE_URL, Letter, LetterContent, Newsletter
 from emails.inlining import inline
 from emails.merge import Merge, Parts, UnsafeMergeValue, split
-from emails.templating import Sandbox, fill
+from emails.templating import Sandbox, compiled_beside, fill
 from emails.words import Words, direction, words
 
 __all__ = [
@@ -305,6 +305,7 @@ def _environment(own: str = "", _state: tuple[tuple[str, int, int], ...] = ()) -
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        bytecode_cache=None if own else compiled_beside(Path(str(files("emails"))) / "templates"),
     )
     environment.filters["wrap"] = wrap
     return environment

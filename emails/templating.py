@@ -7,10 +7,14 @@ by padding or multiplying text, or by loops in loops.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Template
+from jinja2 import BytecodeCache, FileSystemBytecodeCache, Template
+from jinja2.bccache import Bucket
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -58,3 +62,27 @@ def fill(template: Template, values: Mapping[str, object]) -> str:
         if left < 0 or len(pieces) > MAX_PIECES:
             raise SecurityError("it makes too much text: is there a loop in a loop?")
     return "".join(pieces)
+
+
+class _Compiled(FileSystemBytecodeCache):
+    """Where nothing can be written, nothing is kept; what cannot be read is made anew."""
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        try:
+            super().load_bytecode(bucket)
+        except Exception:  # whatever half a file makes of itself
+            bucket.reset()
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if not sys.dont_write_bytecode:
+            with suppress(OSError):
+                Path(self.directory).mkdir(parents=True, exist_ok=True)
+                super().dump_bytecode(bucket)
+
+
+def compiled_beside(folder: Path) -> BytecodeCache:
+    """A cache of our own templates' compiled code beside them, as Python keeps that of modules, and by the
+    same wishes (`PYTHONDONTWRITEBYTECODE`, `PYTHONPYCACHEPREFIX`): to compile them takes a twentieth of a
+    start."""
+    home = Path(sys.pycache_prefix, *folder.parts[1:]) if sys.pycache_prefix else folder
+    return _Compiled(str(home / "__pycache__"), f"sandbox-%s.{sys.implementation.cache_tag}")

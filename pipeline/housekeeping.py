@@ -4,25 +4,20 @@ kept long enough goes. `run` and the service do it after each look; it never sta
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Event
 from typing import Final
 
-from emails.delivery import Esp
-from pipeline.notices import NotAnswered, Notices
 from pipeline.store import Store
 from pipeline.store.erasing import forget_settled, sweep
 from pipeline.store.incoming import KEPT_FOR
 from pipeline.week import Week, look_at_clock
-from subscribers.asking import Ask
 from subscribers.consent import NETWORK_LIFE
 from subscribers.limits import COUNTS_LIFE, window
-from subscribers.links import confirm_url
 from subscribers.moving import MOVE_LIFE
-from subscribers.subscriber import Subscriber, SubscriberState
+from subscribers.subscriber import SubscriberState
 from subscribers.waiting import Step, next_step
 
 REMINDERS_AT_ONCE: Final = 200
@@ -97,32 +92,25 @@ def _unanswered(store: Store, now: datetime) -> tuple[list[int], list[int]]:
 
 def _remind(week: Week, people: list[int], now: datetime, stop: Event) -> int:
     """Write to each; gives how many. One that fails is not tried again, and ends it for this hour."""
+    # Loaded with the first reminder: most runs have none.
+    from pipeline.notices import NotAnswered, Notices
+    from subscribers.asking import Ask
+    from subscribers.links import confirm_url
+
     reminded = 0
-    with _notices(week) as notices:
+    with closing(week.esp()) as esp:
+        notices = Notices(
+            week.newsletter, esp, installation=week.store.installation.id, deadline=week.pace.deadline
+        )
         for number in people:
             person = None if stop.is_set() else week.store.requests.remind(number, at=now)
             if person is None:
                 continue
             try:
-                notices.remind(_ask(week, person))
+                token = week.signer.confirm_token(person.id, person.confirm_round)
+                notices.remind(Ask(subscriber=person, url=confirm_url(week.newsletter.url, token)))
             except NotAnswered:
                 log.warning("the provider did not take a reminder; the others wait an hour")
                 break
             reminded += 1
     return reminded
-
-
-def _ask(week: Week, person: Subscriber) -> Ask:
-    token = week.signer.confirm_token(person.id, person.confirm_round)
-    return Ask(subscriber=person, url=confirm_url(week.newsletter.url, token))
-
-
-@contextmanager
-def _notices(week: Week) -> Iterator[Notices]:
-    esp: Esp = week.esp()
-    try:
-        yield Notices(
-            week.newsletter, esp, installation=week.store.installation.id, deadline=week.pace.deadline
-        )
-    finally:
-        esp.close()

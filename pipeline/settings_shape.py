@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, cast
 from zoneinfo import ZoneInfo
+
+# Plugins of others have no business in our settings, and to look for some takes as long as all models do.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 from pydantic import (
     BaseModel,
@@ -238,7 +242,7 @@ class WebSection(_Section):
     ] = Field(default=["127.0.0.0/8", "::1"], validate_default=True)
     origins: Annotated[
         list[Annotated[str, PlainValidator(fields.origin)]], Field(examples=["[https://blog.example.org]"])
-    ] = Field(default_factory=list)
+    ] = Field(default_factory=lambda: [])  # pydantic takes long to see what `list` is
     sign_ups_per_hour: Annotated[int, PlainValidator(lambda v: fields.whole(v, 1, MAX_SIGN_UPS))] = 200
     sign_ups_per_network: Annotated[int, PlainValidator(lambda v: fields.whole(v, 1, MAX_SIGN_UPS))] = 10
     metrics: Annotated[bool, PlainValidator(fields.yes_no)] = False

@@ -13,8 +13,6 @@ from datetime import date
 from hashlib import sha256
 
 from emails.delivery import EditionState
-from pipeline.check.week import check_edition
-from pipeline.notices import NotAnswered, opened_notices
 from pipeline.report import Outcome, Report
 from pipeline.settings import Reports, Settings
 from pipeline.store import Store
@@ -56,6 +54,8 @@ def _kind(wanted: Reports, report: Report) -> str | None:
 
 
 def _tell(settings: Settings, week: Week, report: Report, kind: str) -> bool:
+    from pipeline.notices import NotAnswered, opened_notices  # most runs have nothing to tell
+
     store, now = week.store, week.clock.now()
     edition = store.editions.find(report.edition or "")
     draft = kind == "held" and edition is not None and edition.state is EditionState.DRAFT
@@ -92,5 +92,7 @@ def _fingerprint(notes: Sequence[str]) -> str:
 
 def _remarks(settings: Settings, store: Store, edition: Edition) -> tuple[str, ...]:
     """What the pre-flight says of a draft, the worst first."""
+    from pipeline.check.week import check_edition
+
     checked = check_edition(settings, store, edition)
     return tuple(f"{found.severity}: {found.message}; {found.mend}" for found in checked.findings)

@@ -90,7 +90,7 @@ def catalogue_of(
 
 def _why_unfit(brief: Brief, mailing: Mailing) -> Sequence[str]:
     # The checks are imported when there is a letter to check; most runs have none.
-    from pipeline.check.week import why_unfit
+    from pipeline.check.unfit import why_unfit
 
     return why_unfit(brief, mailing)
 

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from subscribers.ports import JoinCounter
+if TYPE_CHECKING:
+    from subscribers.ports import JoinCounter
 
 WINDOW: Final = timedelta(hours=1)
 """Windows begin at the full hour, UTC."""

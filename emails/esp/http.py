@@ -27,7 +27,13 @@ from enum import StrEnum
 from typing import Any
 
 import httpcore
-import httpx
+
+from emails.spared import without
+
+# Its command line comes with a library for terminals and one for colouring programs: a twentieth of all that
+# a run has to load.
+with without("httpx._main"):
+    import httpx
 
 log = logging.getLogger(__name__)
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
 import re
 from collections.abc import Iterator
-from email.message import EmailMessage
 
 from emails.message import HeaderError, mailbox_problem, transfer_encoded
 from pipeline.check.findings import Severity, check
@@ -59,7 +56,7 @@ def message_bytes(sample: Sample) -> Iterator[str]:
 def message_defects(sample: Sample) -> Iterator[str]:
     if _problem(sample):
         return
-    parsed = _parsed(sample)
+    parsed = sample.parsed
     parts = [part.get_content_type() for part in parsed.walk()]
     if parts != ["multipart/alternative", "text/plain", "text/html"]:
         yield f"the parts are {', '.join(parts)}, not text and then HTML"
@@ -71,7 +68,7 @@ def message_defects(sample: Sample) -> Iterator[str]:
 def headers_once(sample: Sample) -> Iterator[str]:
     if _problem(sample):
         return
-    names = [name.lower() for name in _parsed(sample)]
+    names = [name.lower() for name in sample.parsed]
     for name in _ONCE:
         if names.count(name) != 1:
             yield f"the header {name} stands {names.count(name)} times"
@@ -83,7 +80,7 @@ def headers_once(sample: Sample) -> Iterator[str]:
 def one_click(sample: Sample) -> Iterator[str]:
     if _problem(sample) or sample.mailing.notice:
         return
-    parsed = _parsed(sample)
+    parsed = sample.parsed
     if not re.fullmatch(r"<https?://[!-~]+>", str(parsed["List-Unsubscribe"] or "")):
         yield "List-Unsubscribe is not one address in angle brackets"
     if parsed["List-Unsubscribe-Post"] != "List-Unsubscribe=One-Click":
@@ -108,7 +105,7 @@ def sender(sample: Sample) -> Iterator[str]:
 def list_id(sample: Sample) -> Iterator[str]:
     if sample.mailing.notice or _problem(sample):
         return
-    if not re.search(r"<[A-Za-z0-9.-]+>\Z", str(_parsed(sample)["List-ID"] or "")):
+    if not re.search(r"<[A-Za-z0-9.-]+>\Z", str(sample.parsed["List-ID"] or "")):
         yield "the List-ID has no identifier in angle brackets"
 
 
@@ -139,7 +136,3 @@ def _problem(sample: Sample) -> str | None:
 
 def _html_size(sample: Sample) -> int:
     return len(transfer_encoded(sample.html)[1])
-
-
-def _parsed(sample: Sample) -> EmailMessage:
-    return email.message_from_bytes(sample.raw, policy=email.policy.default)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.message import EmailMessage
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -35,9 +38,9 @@ class Sample:
     findings: tuple[str, ...] = ()
     """What the condenser wants an editor to look at."""
     online: bool = False
+    """May links be asked for?"""
     others: bool = True
     """Ask other programs, such as SpamAssassin, if they are installed."""
-    """May links be asked for?"""
 
     @property
     def unsubscribe_url(self) -> str:
@@ -56,6 +59,11 @@ class Sample:
             message_id=f"<sample.{self.mailing.edition}@{domain}>",
         )
         return build_message(self.mailing, reader, date=datetime(2026, 1, 1, tzinfo=UTC))
+
+    @cached_property
+    def parsed(self) -> EmailMessage:
+        """`raw` as a mail program reads it."""
+        return email.message_from_bytes(self.raw, policy=email.policy.default)
 
     @cached_property
     def html(self) -> str:

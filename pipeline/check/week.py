@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import insert, select
 
-from emails.edition import LetterContent, Mailing
+from emails.edition import LetterContent
 from emails.render import render
 from pipeline.check.findings import Finding, Severity, all_checks, inspect
 from pipeline.check.sample import Sample
@@ -28,23 +28,6 @@ from pipeline.week import mailing_of
 from pipeline.wiring import catalogue_of
 
 WEEKS_AHEAD = 53
-NEVER_MEANT = frozenset(
-    {
-        "message-cannot-be-made",
-        "message-defects",
-        "headers-once",
-        "one-click",
-        "unsubscribe-link",
-        "tracking-pixel",
-        "link-tracking",
-        "link-absolute",
-        "link-placeholder",
-        "left-over",
-        "lost-characters",
-    }
-)
-"""Errors that stop a letter also where nobody approves it. The others may be somebody's style, or a word that
-only looks wrong; a week without a letter would be the worse mistake."""
 
 
 class NothingToCheck(Exception):
@@ -152,23 +135,6 @@ def waivers(store: Store, edition: Edition) -> dict[str, str]:
         )
         pairs = ((row.who, *row.reason.split(": ", 1)) for row in rows)
         return {check: f"{reason} ({who})" for who, check, reason in pairs}
-
-
-def why_unfit(brief: Brief, mailing: Mailing) -> tuple[str, ...]:
-    """What is in the way of a letter that is about to go without anybody's approval, as sentences with the
-    mend: only what nobody can have meant. Asks no other program, so that it costs a run nothing worth
-    counting."""
-    sample = Sample(
-        mailing=mailing,
-        question=brief.question.text,
-        example=brief.example.text,
-        post_title=brief.post.title,
-        post_url=brief.post.url,
-        findings=(),
-        others=False,
-    )
-    errors = (finding for finding in inspect(sample) if finding.id in NEVER_MEANT)
-    return tuple(f"{finding.id}: {finding.message}; {finding.mend}" for finding in errors)
 
 
 def refuse_unfit(settings: Settings, store: Store, edition: Edition) -> None:

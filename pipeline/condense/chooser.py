@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-import httpx
-
 LONGEST_ANSWER = 20_000
 """Bytes of an answer; two numbers need fewer than a hundred, a provider's envelope some hundreds more."""
 LONGEST_CANDIDATE = 1_200
@@ -80,6 +78,8 @@ class HttpChooser:
         return read_answer(self._reply(offer), offer)
 
     def _reply(self, offer: Offer) -> str:
+        import httpx  # few newsletters have a chooser
+
         try:
             raw = self._post(offer)
         except httpx.HTTPError as error:
@@ -93,6 +93,8 @@ class HttpChooser:
 
     def _post(self, offer: Offer) -> bytes:
         """The answer's body, read piece by piece so that neither size nor slowness passes its limit."""
+        import httpx
+
         ends = time.monotonic() + self.deadline
         address = self.base_url.rstrip("/") + ("/chat/completions" if self.api is Api.OPENAI else "/messages")
         timeout = httpx.Timeout(self.deadline)

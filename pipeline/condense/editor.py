@@ -30,5 +30,18 @@ def _find(text: str, wanted: str) -> tuple[int, int] | None:
     at = text.find(wanted)
     if at >= 0:
         return at, at + len(wanted)
-    match = re.search(r"\s+".join(re.escape(word) for word in wanted.split()), text)
-    return match.span() if match else None
+    # Both with single spaces; a place in that text is found again by the words before it.
+    spaced = " ".join(text.split())
+    begins = spaced.find(" ".join(wanted.split()))
+    if begins < 0:
+        return None
+    return _place(text, begins), _place(text, begins + len(" ".join(wanted.split())) - 1) + 1
+
+
+def _place(text: str, spaced: int) -> int:
+    """Where the character at `spaced` of the text with single spaces stands in the text itself."""
+    for word in re.finditer(r"\S+", text):
+        if spaced < len(word[0]):
+            return word.start() + spaced
+        spaced -= len(word[0]) + 1
+    raise ValueError(spaced)

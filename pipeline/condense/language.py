@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any
 
@@ -50,11 +50,21 @@ def compile_words(entries: Iterable[str]) -> Words:
     return Words(frozenset(single), pattern)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Patterns:
-    """Regular expressions over a text in lower case; matched as one alternation."""
+    """Regular expressions over a text in lower case; matched as one, made when first asked for."""
 
-    pattern: re.Pattern[str] | None
+    place: str
+    """File and list, for a message."""
+    entries: tuple[str, ...]
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str] | None:
+        """Raises BadLanguageFile."""
+        try:
+            return re.compile("|".join(f"(?:{entry})" for entry in self.entries)) if self.entries else None
+        except re.error as error:
+            raise BadLanguageFile(f"{self.place} holds no valid pattern: {error}") from error
 
     def found(self, lower: str) -> bool:
         return self.pattern is not None and self.pattern.search(lower) is not None
@@ -190,7 +200,7 @@ def _build(file: str, name: str, value: Any) -> object:
     if name == "example_markers":
         return _markers(value)
     if name.endswith("_patterns"):
-        return _patterns(file, name, value)
+        return Patterns(f"{file}: `{name}`", tuple(value))
     return compile_words(value)
 
 
@@ -201,10 +211,3 @@ def _markers(entries: list[str]) -> re.Pattern[str]:
         rf"\W{{0,4}}(?:{names})[ \u00a0]?(?:\d{{1,2}}|[a-z](?=[ \u00a0]?:))?[ \u00a0]?"
         rf"(?:[:.]|[–—-](?=[ \u00a0]))[*_ \u00a0]*"
     )
-
-
-def _patterns(file: str, name: str, value: list[str]) -> Patterns:
-    try:
-        return Patterns(re.compile("|".join(f"(?:{entry})" for entry in value)) if value else None)
-    except re.error as error:
-        raise BadLanguageFile(f"{file}: `{name}` holds no valid pattern: {error}") from error

@@ -36,13 +36,15 @@ def condense(
     reasons. `chooser` may pick among the good candidates; whatever goes wrong with it leaves the built-in
     choice and a note among the findings. Without a chooser the same post always gives the same answer.
     """
-    weights = weights or load_weights()
     language = load_language(post.language)
-    found = (
-        _unknown_language(post) if language is None else _search(post, language, weights, chooser, candidates)
-    )
     mine = editors_quote(post, question or post.question or "", "question")
     my_example = editors_quote(post, example or post.example or "", "example")
+    if mine is not None and my_example is not None and not candidates:
+        found = Condensed(post=post, question=mine, example=my_example)
+    elif language is None:
+        found = _unknown_language(post)
+    else:
+        found = _search(post, language, weights or load_weights(), chooser, candidates)
     if mine is not None:
         found = replace(found, question=mine, no_question=None)
     if my_example is not None:

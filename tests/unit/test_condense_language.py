@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from importlib import resources
 
 import pytest
@@ -9,6 +10,8 @@ import yaml
 
 from pipeline.condense.language import (
     BadLanguageFile,
+    Language,
+    Patterns,
     build_language,
     compile_words,
     known_languages,
@@ -34,6 +37,16 @@ def test_each_has_the_same_lists(code):
     assert load_language(code) is not None
 
 
+@pytest.mark.parametrize("code", known_languages())
+def test_each_pattern_can_be_made(code):
+    language = load_language(code)
+    lists = [getattr(language, item.name) for item in fields(Language)]
+    patterns = [value for value in lists if isinstance(value, Patterns)]
+    assert len(patterns) > 20
+    for one in patterns:
+        assert (one.pattern is None) == (not one.entries)
+
+
 def test_a_missing_list_is_named():
     content = raw()
     del content["lead_ins"]
@@ -47,8 +60,9 @@ def test_an_unknown_list_is_named():
 
 
 def test_a_broken_pattern_is_named():
-    with pytest.raises(BadLanguageFile, match="rhetorical_patterns"):
-        build_language("xx", {**raw(), "rhetorical_patterns": ["("]})
+    broken = build_language("xx", {**raw(), "rhetorical_patterns": ["("]})
+    with pytest.raises(BadLanguageFile, match=r"xx\.yaml: `rhetorical_patterns` holds no valid pattern"):
+        broken.rhetorical_patterns.found("wat")
 
 
 def test_a_list_must_be_a_list_of_words():
