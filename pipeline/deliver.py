@@ -8,42 +8,28 @@ who may leave.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import random
-import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from threading import Event, Lock
-from typing import TypeVar
 
-from emails.delivery import (
-    Answer,
-    AnswerClass,
-    BatchState,
-    Esp,
-    Recipient,
-    Request,
-    Search,
-    Sought,
-)
+from emails.delivery import Answer, AnswerClass, BatchState, Esp, Request, Search
 from emails.edition import Mailing
-from emails.message import unwritable
+from pipeline.building import Addressing, Builder
 from pipeline.clock import Clock
 from pipeline.crashpoint import crashpoint
-from pipeline.pacing import Gate
+from pipeline.line import Line
+from pipeline.pacing import Gate, Pace
+from pipeline.patience import Patience, StopReason
 from pipeline.settings import Doubt
 from pipeline.store.audience import People
-from pipeline.store.engine import StorageTrouble
 from pipeline.store.ledger import Batch, DoubtLimit, EditionStopped, Intent, Ledger, Left, Settled
 
 log = logging.getLogger("weekbrief.deliver")
-
-Written = TypeVar("Written")
 
 KEY_MARGIN = timedelta(minutes=10)
 """How long before its end an idempotency key is no longer trusted."""
@@ -53,9 +39,6 @@ MAX_DEATHS = 3
 
 MAX_LOOKS = 10
 """How often people may change under us while one batch is claimed, before something is wrong."""
-
-READ_AHEAD = 1_000
-"""People read from the database at a time."""
 
 WORTH_A_THREAD = 0.01
 """Seconds that an answer takes, from which on the next request is built meanwhile."""
@@ -69,34 +52,6 @@ CHANGED = (
     "asked for again, it might be sent twice. Look them up in the provider's own log. If it has them: "
     "weekbrief doubts write-off; if not: weekbrief doubts release; then weekbrief resume"
 )
-NO_ADDRESS = "not an address"
-"""Why somebody is skipped to whom no message can be written."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How an edition leaves. Seconds for `deadline` (one call) and `patience` (without any success)."""
-
-    batch_size: int
-    canary: int = 5
-    concurrency: int = 4
-    deadline: float = 30.0
-    patience: float = 60.0
-    rate: float | None = None
-    """Calls a second; None: as fast as the answers come."""
-    per_day: int | None = None
-    """People in any 24 hours; None: no limit of ours."""
-    doubt: Doubt = Doubt.AT_MOST_ONCE
-
-
-class StopReason(StrEnum):
-    NONE = "none"
-    HELD = "held"
-    UNAVAILABLE = "unavailable"
-    QUOTA = "quota"
-    """As many as may go in a day have gone; the rest goes on tomorrow."""
-    ASKED = "asked"
-    """A signal or an operator asked us to stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +75,7 @@ class Sending:
         ledger: Ledger,
         esp: Esp,
         mailing: Mailing,
-        address_to: Callable[[People], Sequence[Recipient]],
+        address_to: Addressing,
         clock: Clock,
         pace: Pace,
         stop: Event,
@@ -129,28 +84,35 @@ class Sending:
     ) -> None:
         self._ledger = ledger
         self._esp = esp
-        self._mailing = mailing
-        self._address_to = address_to
         self._clock = clock
         self._pace = pace
-        self._asked = stop
         self._fence = fence
         self._progress = progress
-        self._stop = Event()
+        self._patience = Patience(pace.patience, clock=clock, asked=stop)
+        self._build = Builder(esp=esp, mailing=mailing, address_to=address_to)
+        self._line = Line(
+            ledger,
+            self._build,
+            pace=pace,
+            clock=clock,
+            patience=self._patience,
+            skipped=lambda number: progress(None, number),
+        )
+        self._gate = Gate(pace.rate, now=clock.now(), opens=ledger.gate_opens())
         self._taking = Lock()
         self._again: deque[Batch] = deque()
-        self._cursor = 0
-        self._ahead = People()
         self._builder: ThreadPoolExecutor | None = None
         self._next: Future[Ready | None] | None = None
         self._waited = 0.0
         self._accepted = self._refused = self._lost = 0
-        self._bad_since: float | None = None
-        self._gate = Gate(pace.rate, now=clock.now(), opens=ledger.gate_opens())
-        self._size: int | None = None
-        self._left_today = self._quota()
-        self.stopped = StopReason.NONE
-        self.why = ""
+
+    @property
+    def stopped(self) -> StopReason:
+        return self._patience.reason
+
+    @property
+    def why(self) -> str:
+        return self._patience.why
 
     def run(self) -> None:
         """Send to everyone still pending. Stops early on a hold, a signal, or a provider that is away."""
@@ -183,32 +145,32 @@ class Sending:
     def _canary(self) -> None:
         """A few people first, in one small batch or, where a batch holds fewer, in some: a wrong key or an
         unverified domain is found before many are involved."""
-        if not self._pace.canary or self._again or self._stopping():
+        if not self._pace.canary or self._again or self._patience.over():
             return
         left = self._pace.canary
-        while left > 0 and not self._stopping():
-            people = self._next_people(min(left, self._batch_size))
+        while left > 0 and not self._patience.over():
+            people = self._line.next_batch(left)
             if not people or (left == self._pace.canary and not self._unknown_to_provider(people)):
                 return
             left -= len(people)
             self._carry(self._claim_and_send(people, None))
-            while self._again and not self._stopping():
+            while self._again and not self._patience.over():
                 self._carry(self._again.popleft())
         if self._refused > 1 and not self._accepted:
             self._halt(StopReason.HELD, f"the provider refused all of the first {self._refused}: {self.why}")
 
     def _work(self) -> None:
         try:
-            while not self._stopping():
+            while not self._patience.over():
                 with self._taking:
                     batch = self._again.popleft() if self._again else None
-                    people = People() if batch else self._next_people(self._batch_size)
+                    people = People() if batch else self._line.next_batch()
                     if not (batch or people):
                         self._mind_the_quota()
                         return
                 self._carry(batch or self._claim_and_send(people, None))
         except BaseException:
-            self._stop.set()
+            self._patience.break_off()
             raise
 
     def _work_alone(self) -> None:
@@ -216,7 +178,7 @@ class Sending:
         is built. Who leaves in between is seen when it is claimed, and it is built anew."""
         with ThreadPoolExecutor(1, thread_name_prefix="builder") as pool:
             self._builder = pool
-            while not self._stopping():
+            while not self._patience.over():
                 if self._again:
                     self._carry(self._again.popleft())
                 elif ready := self._take_next():
@@ -230,72 +192,17 @@ class Sending:
         return ahead.result() if ahead else self._make_ready()
 
     def _make_ready(self) -> Ready | None:
-        people = self._next_people(self._batch_size)
-        return Ready(people=people, request=self._build(people, self._key(people))) if people else None
+        people = self._line.next_batch()
+        return Ready(people=people, request=self._build.request(people)) if people else None
 
     def _build_ahead(self) -> None:
         """Unless the answers come at once: then two threads would only wait for each other."""
         if self._builder is not None and self._next is None and self._waited >= WORTH_A_THREAD:
             self._next = self._builder.submit(self._make_ready)
 
-    def _next_people(self, limit: int) -> People:
-        people = self._in_line(min(limit, self._left_today))
-        self._ahead = self._ahead[len(people) :]
-        self._left_today -= len(people)
-        return people
-
     def _mind_the_quota(self) -> None:
-        if not self._left_today and self._in_line(1):
+        if self._line.waits_for_tomorrow():
             self._halt(StopReason.QUOTA, f"{self._pace.per_day} people a day: the rest goes on tomorrow")
-
-    def _in_line(self, most: int) -> People:
-        """Whose turn it is. Some are read ahead, so that small batches do not cost a query each; what became
-        of them meanwhile shows when they are claimed."""
-        while len(self._ahead) < most:
-            found = self._ledger.pending(after=self._cursor, limit=max(most, READ_AHEAD))
-            if not found:
-                break
-            self._cursor = found[-1].ordinal
-            self._ahead += self._writable(found)
-        return self._ahead[:most]
-
-    def _writable(self, people: People) -> People:
-        """`people` without those whose address no message can hold, who are skipped: only another program
-        can have put such a one here, and it must not cost the others their letter."""
-        ascii_only = self._esp.capabilities.eight_bit_local_part is False
-        places = unwritable([address or "" for address in people.addresses], ascii_only=ascii_only)
-        if not places:
-            return people
-        odd = People([people[place] for place in places])
-        who = ", ".join(map(str, odd.ordinals))
-        log.warning("no message can be written to the address of recipients %s: skipped", who)
-        self._when_free(lambda: self._ledger.leave_out(odd, reason=NO_ADDRESS))
-        self._progress(None, len(odd))
-        return people.without(odd.ordinals)
-
-    def _quota(self) -> int:
-        if self._pace.per_day is None:
-            return sys.maxsize
-        gone = self._ledger.handed_over_since(self._clock.now() - timedelta(days=1))
-        return max(0, self._pace.per_day - gone)
-
-    @property
-    def _batch_size(self) -> int:
-        """As many as the provider takes in one call, by count and by bytes."""
-        if self._size is None:
-            able = self._esp.capabilities
-            most = min(self._pace.batch_size, able.max_batch)
-            self._size = 1 if most == 1 else min(most, self._room(able.max_bytes))
-        return self._size
-
-    def _room(self, most: int) -> int:
-        """How many people fit into `most` bytes, measured on the first two."""
-        people = self._in_line(2)
-        if len(people) < 2:
-            return 1
-        one, two = (len(self._build(people[:n], self._key(people[:n])).body) for n in (1, 2))
-        each = max(1, two - one)
-        return max(1, (most - (one - each)) // each)
 
     def _unknown_to_provider(self, people: People) -> bool:
         """Ask a provider that can be asked whether it has these letters already: a database that was
@@ -303,7 +210,9 @@ class Sending:
         able = self._esp.capabilities
         if able.keyed or able.search is None:
             return True
-        found = self._esp.find(self._sought(people, "", self._clock.now()), self._pace.deadline)
+        found = self._esp.find(
+            self._build.sought(people, key="", since=self._clock.now()), self._pace.deadline
+        )
         if not found.taken:
             return True
         known = self._ledger.evidence(found.taken)
@@ -318,7 +227,7 @@ class Sending:
 
     def _carry(self, batch: Batch | None) -> None:
         """Stay with a batch until its story is over or we stop: a doubt keeps its worker (R9)."""
-        while batch is not None and not self._stopping():
+        while batch is not None and not self._patience.over():
             batch = self._advance(batch)
 
     def _advance(self, batch: Batch) -> Batch | None:
@@ -335,7 +244,7 @@ class Sending:
             return None
         if batch.state is BatchState.UNCERTAIN and not self._may_ask_again(batch):
             return self._resolve_doubt(batch)
-        if not self._pause_until(batch.not_before):
+        if not self._patience.until(batch.not_before):
             return None
         people = self._ledger.members(batch)
         if batch.state is BatchState.PREPARED:
@@ -350,7 +259,7 @@ class Sending:
         for _ in range(MAX_LOOKS):
             if not people:
                 return None
-            request, built = built or self._build(people, self._key(people)), None
+            request, built = built or self._build.request(people), None
             crashpoint("built")
             claimed = self._claim(people, batch, request)
             if isinstance(claimed, Intent):
@@ -362,12 +271,12 @@ class Sending:
         return None
 
     def _claim(self, people: People, batch: Batch | None, request: Request) -> Intent | Left | None:
-        if not self._pause_until(self._gate.reserve(self._clock.now()), patiently=True):
+        if not self._patience.until(self._gate.reserve(self._clock.now()), patiently=True):
             return None
         now = self._clock.now()
         life = self._esp.capabilities.key_life
         try:
-            return self._when_free(
+            return self._patience.when_free(
                 lambda: self._ledger.claim(
                     people,
                     batch=batch,
@@ -388,18 +297,6 @@ class Sending:
     def _stopped_by(self, stopped: EditionStopped) -> None:
         self._halt(StopReason.ASKED if stopped.asked else StopReason.HELD, str(stopped))
 
-    def _when_free(self, write: Callable[[], Written]) -> Written:
-        """Write, and again while another program keeps the database locked: each try waits by itself, and
-        nothing was written by the one before."""
-        ends = self._clock.monotonic() + self._pace.patience
-        while True:
-            try:
-                return write()
-            except StorageTrouble as trouble:
-                if not trouble.locked or self._stopping() or self._clock.monotonic() > ends:
-                    raise
-                log.warning("%s", trouble)
-
     def _look_again(self, people: People, batch: Batch | None, left: Left) -> People:
         if left.ordinals:
             self._progress(None, len(left.ordinals))
@@ -419,16 +316,16 @@ class Sending:
         )
 
     def _ask_again(self, batch: Batch, people: People) -> Batch | None:
-        request = self._build(people, batch.key)
+        request = self._build.request(people, batch.key)
         if request.sha256 != batch.request_sha256:
             who = f"recipients {batch.first} to {batch.last}"
             self._halt(StopReason.HELD, f"{who} are in doubt, and {CHANGED}")
             return None
-        if not self._pause_until(self._gate.reserve(self._clock.now()), patiently=True):
+        if not self._patience.until(self._gate.reserve(self._clock.now()), patiently=True):
             return None
         try:
             now = self._clock.now()
-            intent = self._when_free(
+            intent = self._patience.when_free(
                 lambda: self._ledger.reclaim(batch, people, now=now, gate_opens=self._gate.opens)
             )
         except EditionStopped as stopped:
@@ -464,34 +361,30 @@ class Sending:
     def _record(self, intent: Intent, answer: Answer, *, not_before: datetime) -> tuple[Batch, ...]:
         """Store the outcome. While the database cannot, nothing new is claimed and this is tried again:
         an answer that is lost here leaves its people in doubt."""
-        ends = self._clock.monotonic() + self._pace.patience
-        while True:
-            try:
-                return self._ledger.record(intent, answer, now=self._clock.now(), not_before=not_before)
-            except StorageTrouble as trouble:
-                who = f"recipients {intent.batch.first} to {intent.batch.last}"
-                log.error("the answer for %s (%s) could not be stored: %s", who, answer.kind, trouble)
-                self._halt(StopReason.UNAVAILABLE, str(trouble))
-                if self._clock.monotonic() > ends or self._clock.wait(FIRST_PAUSE, self._asked):
-                    raise
+        who = f"recipients {intent.batch.first} to {intent.batch.last}"
+        return self._patience.insist(
+            lambda: self._ledger.record(intent, answer, now=self._clock.now(), not_before=not_before),
+            pause=FIRST_PAUSE,
+            about=f"the answer for {who} ({answer.kind})",
+        )
 
     def _next_step(self, intent: Intent, answer: Answer, after: Sequence[Batch]) -> Batch | None:
-        self.why = answer.error or self.why
+        self._patience.why = answer.error or self.why
         match answer.kind:
             case AnswerClass.ACCEPTED:
-                self._bad_since = None
+                self._patience.succeeded()
                 self._gate.accepted()
                 self._accepted += len(intent.people)
                 self._lost = 0
                 self._again.extend(after)
             case AnswerClass.REFUSED:
-                self._bad_since = None
+                self._patience.succeeded()
                 self._refused += 0 if after else 1
                 self._again.extend(after)
             case AnswerClass.HOLD:
                 self._halt(StopReason.HELD, answer.error or "the provider refuses to work for us")
             case _:
-                self._bad_since = self._bad_since or self._clock.monotonic()
+                self._patience.failed()
                 self._lost += answer.kind is AnswerClass.UNCERTAIN
                 if answer.retry_after is not None:
                     wait = timedelta(seconds=answer.retry_after)
@@ -513,7 +406,7 @@ class Sending:
             if left is None or left.state is not BatchState.UNCERTAIN:
                 return left
             batch = left
-        if self._stopping():
+        if self._patience.over():
             return None
         match self._pace.doubt:
             case Doubt.AT_MOST_ONCE:
@@ -532,10 +425,10 @@ class Sending:
         """Ask the provider's records, once they have settled, and twice. Gives the batch as it stands then:
         uncertain, prepared again by proof of absence, or None when nobody in it is in doubt any more."""
         submitted = batch.last_submit_at or self._clock.now()
-        if not self._pause_until(submitted + search.settle):
+        if not self._patience.until(submitted + search.settle):
             return batch
         people = self._ledger.members(batch)
-        sought = self._sought(people, batch.key, batch.first_submit_at or submitted)
+        sought = self._build.sought(people, key=batch.key, since=batch.first_submit_at or submitted)
         crashpoint("before look-up")
         first, second = (self._esp.find(sought, self._pace.deadline) for _ in range(2))
         error = first.error or second.error
@@ -549,35 +442,11 @@ class Sending:
             return self._ledger.release(left, reason="the provider's complete records do not have it")
         return left
 
-    def _sought(self, people: People, key: str, since: datetime) -> Sought:
-        mailing = self._mailing
-        return Sought(
-            installation=mailing.installation,
-            edition=mailing.edition,
-            key=key,
-            since=since,
-            recipients=self._address_to(people),
-        )
-
     def _log(self, intent: Intent, answer: Answer) -> None:
         """The log keeps the answer even if the disk is too full for the ledger."""
         said = " ".join(str(word) for word in (answer.kind, answer.http_status, answer.error) if word)
         batch = intent.batch
         log.info("batch %s, %s people, try %s: %s", batch.id, len(intent.people), batch.tries, said)
-
-    # building
-
-    def _build(self, people: People, key: str) -> Request:
-        return self._esp.build(self._mailing, self._address_to(people), key)
-
-    def _key(self, people: People) -> str:
-        """Derived, never random (R12): the same people in the same edition always give the same key."""
-        members = "\n".join(sorted(people.delivery_ids))
-        digest = hashlib.sha256(members.encode()).hexdigest()[:24]
-        mailing = self._mailing
-        return f"wb1-{mailing.installation}-{mailing.edition}-{people[0].ordinal}-{digest}"
-
-    # waiting and stopping
 
     def _pause(self, answer: Answer, tries: int) -> timedelta:
         if any(receipt.again for receipt in answer.receipts):
@@ -589,25 +458,5 @@ class Sending:
         longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (tries - 1))
         return timedelta(seconds=longest * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
 
-    def _pause_until(self, moment: datetime | None, *, patiently: bool = False) -> bool:
-        """True when the moment has come; False when we stop instead of waiting for it. `patiently`: a wait
-        that our own pace asks for is no sign that the provider is away."""
-        seconds = (moment - self._clock.now()).total_seconds() if moment else 0.0
-        if seconds <= 0:
-            return not self._stopping()
-        waited = self._clock.monotonic() - self._bad_since if self._bad_since is not None else 0.0
-        if not patiently and waited + seconds > self._pace.patience:
-            self._halt(StopReason.UNAVAILABLE, self.why or f"nothing may leave before {moment:%H:%M:%S} UTC")
-            return False
-        self._clock.wait(seconds, self._asked)
-        return not self._stopping()
-
     def _halt(self, reason: StopReason, why: str) -> None:
-        self._stop.set()
-        if self.stopped is StopReason.NONE:
-            self.stopped, self.why = reason, why
-
-    def _stopping(self) -> bool:
-        if self._asked.is_set():
-            self._halt(StopReason.ASKED, "asked to stop")
-        return self._stop.is_set()
+        self._patience.halt(reason, why)

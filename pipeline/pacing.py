@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
+
+from pipeline.settings import Doubt
 
 SPARE = 1.02
 """A provider counts calls as they arrive, and some arrive sooner than others: at exactly its limit every
@@ -14,6 +17,22 @@ RECOVERY = 1.05
 """How much faster each accepted call lets us go again after the provider slowed us down."""
 SLOWEST = 0.05
 """A provider that says "too fast" at a twentieth of the pace has another problem than our pace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How an edition leaves. Seconds for `deadline` (one call) and `patience` (without any success)."""
+
+    batch_size: int
+    canary: int = 5
+    concurrency: int = 4
+    deadline: float = 30.0
+    patience: float = 60.0
+    rate: float | None = None
+    """Calls a second; None: as fast as the answers come."""
+    per_day: int | None = None
+    """People in any 24 hours; None: no limit of ours."""
+    doubt: Doubt = Doubt.AT_MOST_ONCE
 
 
 class Gate:

@@ -20,8 +20,8 @@ from pipeline.sameness import Covered
 from pipeline.settings import Settings
 from pipeline.sources import SourceUnavailable
 from pipeline.store import Store, open_store
+from pipeline.store.counting import Counts
 from pipeline.store.covered import covered_posts
-from pipeline.store.ledger import Counts
 from pipeline.wiring import catalogue_of
 
 

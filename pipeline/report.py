@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
-from pipeline.deliver import StopReason
+from pipeline.patience import StopReason
+from pipeline.store.counting import Counts
 from pipeline.store.editions import Edition
-from pipeline.store.ledger import Counts
 
 
 class Outcome(StrEnum):

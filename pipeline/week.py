@@ -16,8 +16,10 @@ from pipeline.clock import Clock
 from pipeline.compose import compose
 from pipeline.condense.chooser import Chooser
 from pipeline.crashpoint import crashpoint
-from pipeline.deliver import Pace, Progress, Sending, StopReason
+from pipeline.deliver import Progress, Sending
 from pipeline.due import Due, NoSuchSlot, Schedule, Slot, decide, find_slot
+from pipeline.pacing import Pace
+from pipeline.patience import StopReason
 from pipeline.pick import pick
 from pipeline.post import Brief, Post
 from pipeline.report import Exit, Outcome, Report, report_edition
@@ -25,10 +27,10 @@ from pipeline.settings import NoPick, Pick
 from pipeline.sources import SourceUnavailable
 from pipeline.store import Store, sender_lock
 from pipeline.store.audience import People
+from pipeline.store.counting import Counts
 from pipeline.store.covered import covered_posts
 from pipeline.store.editions import Edition
 from pipeline.store.fence import Fence, machine_fingerprint
-from pipeline.store.ledger import Counts
 from subscribers.links import unsubscribe_url
 from subscribers.tokens import Signer
 

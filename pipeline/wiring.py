@@ -16,7 +16,7 @@ from pipeline.briefing import read_choice
 from pipeline.catalogue import Catalogue
 from pipeline.clock import Clock, SystemClock
 from pipeline.condense.chooser import chooser_from_environment
-from pipeline.deliver import Pace
+from pipeline.pacing import Pace
 from pipeline.post import Brief
 from pipeline.secrets import SIGNING
 from pipeline.settings import Approval, Settings, load_settings

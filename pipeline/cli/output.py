@@ -13,8 +13,8 @@ import click
 if TYPE_CHECKING:
     from pipeline.deliver import Progress
     from pipeline.report import Report
+    from pipeline.store.counting import Counts
     from pipeline.store.editions import Edition
-    from pipeline.store.ledger import Counts
 
     Frozen = Callable[[Edition, Counts], None]
 

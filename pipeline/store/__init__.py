@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
+from pipeline.store.counting import Counts, check_sum, counts
 from pipeline.store.editions import Editions
 from pipeline.store.engine import open_engine
 from pipeline.store.events import Events
 from pipeline.store.incoming import Incoming
 from pipeline.store.installation import Installation, Installations
-from pipeline.store.ledger import Counts, Ledger, check_sum, counts
+from pipeline.store.ledger import Ledger
 from pipeline.store.lock import sender_lock
 from pipeline.store.schema import migrate
 from pipeline.store.shadows import Shadows

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, case, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
 from emails.delivery import Answer, AnswerClass, BatchState, DeliveryState, EditionState
 from pipeline.crashpoint import crashpoint
 from pipeline.store import statements, tables
 from pipeline.store.audience import People
-from pipeline.store.editions import PAUSED, LedgerMismatch
+from pipeline.store.editions import PAUSED
 from pipeline.store.engine import insert_new, readers, writing
 
 _person, _batch, _attempt = tables.delivery.c, tables.batch.c, tables.attempt.c
@@ -89,30 +89,6 @@ class Left:
     """Nothing was claimed: these people left (or changed) since they were read. Read again."""
 
     ordinals: frozenset[int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Where everyone of an edition is. `submitted` leaves out those in doubt (`uncertain`)."""
-
-    frozen: int = 0
-    pending: int = 0
-    submitted: int = 0
-    accepted: int = 0
-    refused: int = 0
-    skipped: int = 0
-    uncertain: int = 0
-    unconfirmed: int = 0
-
-    @property
-    def open(self) -> int:
-        """Those whose story is not over."""
-        return self.pending + self.submitted + self.uncertain
-
-    @property
-    def adds_up(self) -> bool:
-        closed = self.accepted + self.refused + self.skipped + self.unconfirmed
-        return self.frozen == self.open + closed
 
 
 class Ledger:
@@ -306,27 +282,26 @@ class Ledger:
         while someone in it is still in doubt."""
         with self._writing() as connection:
             self._own(connection)
-            for delivery_id, provider_id in taken.items():
-                connection.execute(
-                    update(tables.delivery)
-                    .where(_person.edition_id == self._edition_id, _person.batch_id == batch.id)
-                    .where(_person.delivery_id == delivery_id)
-                    .where(_person.state == DeliveryState.SUBMITTED)
-                    .values(state=DeliveryState.ACCEPTED, provider_id=provider_id)
-                )
+            here = self._in_doubt(connection, batch)
+            found = [(here[name], provider_id) for name, provider_id in taken.items() if name in here]
+            self._each(connection, batch, DeliveryState.ACCEPTED, "provider_id", found)
             crashpoint("before proof commits")
-            left = connection.execute(
-                select(func.count())
-                .select_from(tables.delivery)
-                .where(_person.edition_id == self._edition_id, _person.batch_id == batch.id)
-                .where(_person.state == DeliveryState.SUBMITTED)
-            ).scalar_one()
-            if left:
+            if self._in_doubt(connection, batch):
                 return batch
             self._change(
                 connection, batch, {"state": BatchState.ACCEPTED, "reason": PROVEN}, was=BatchState.UNCERTAIN
             )
             return None
+
+    def _in_doubt(self, connection: Connection, batch: Batch) -> dict[str, int]:
+        """The people of a batch nobody knows about: delivery id → ordinal."""
+        rows = connection.execute(
+            select(_person.delivery_id, _person.ordinal)
+            .where(_person.edition_id == self._edition_id, _person.batch_id == batch.id)
+            .where(_person.ordinal.between(batch.first, batch.last))
+            .where(_person.state == DeliveryState.SUBMITTED)
+        )
+        return {row.delivery_id: row.ordinal for row in rows}
 
     def evidence(self, people: Mapping[str, str | None]) -> int:
         """The provider has these deliveries (delivery id → its id) though this ledger never handed them over:
@@ -405,8 +380,8 @@ class Ledger:
         """Each row by its own answer. Gives the batch of those that the provider left out for later."""
         people = intent.people
         ordinals = dict(zip(people.delivery_ids, people.ordinals, strict=True)) if answer.receipts else {}
-        named: list[tuple[int, str]] = []
-        refused: list[tuple[int, str]] = []
+        named: list[tuple[int, str | None]] = []
+        refused: list[tuple[int, str | None]] = []
         later: list[int] = []
         for receipt in answer.receipts:
             ordinal = ordinals.get(receipt.delivery_id)
@@ -433,7 +408,7 @@ class Ledger:
         batch: Batch,
         state: DeliveryState,
         column: str,
-        values: Sequence[tuple[int, str]],
+        values: Sequence[tuple[int, str | None]],
     ) -> None:
         """Give people of a batch that was handed over a value of their own, by ordinal, and a state."""
         same = {
@@ -638,59 +613,6 @@ class Ledger:
             wanted["member"] = member
         statement = statements.move(tuple(values), first_time=member is None)
         return int(statements.run(connection, statement, {**wanted, **statements.new(values)}).rowcount)
-
-
-def counts(engine: Engine, edition_id: int) -> Counts:
-    """Where everyone of the edition is, counted from the rows themselves."""
-    with readers(engine).connect() as connection:
-        frozen = connection.execute(
-            select(tables.edition.c.frozen_count).where(tables.edition.c.id == edition_id)
-        ).scalar_one()
-        everyone, accepted = connection.execute(
-            select(func.count(), _sum_of(DeliveryState.ACCEPTED)).where(_person.edition_id == edition_id)
-        ).one()
-        # How most editions end: to look at each row for seven states takes five times as long.
-        if everyone == accepted:
-            return Counts(frozen=frozen, accepted=everyone)
-        return _by_state(connection, edition_id, frozen)
-
-
-def _by_state(connection: Connection, edition_id: int, frozen: int) -> Counts:
-    in_doubt = select(_batch.id).where(_batch.edition_id == edition_id, _batch.state == BatchState.UNCERTAIN)
-    # One scan with a sum for each state: GROUP BY would sort a million rows in memory.
-    sums = map(_sum_of, DeliveryState)
-    row = connection.execute(select(*sums).where(_person.edition_id == edition_id)).one()
-    by_state = {state: int(number or 0) for state, number in zip(DeliveryState, row, strict=True)}
-    doubts = (
-        select(func.count())
-        .select_from(tables.delivery)
-        .where(_person.edition_id == edition_id, _person.state == DeliveryState.SUBMITTED)
-        .where(_person.batch_id.in_(in_doubt))
-    )
-    # Most often no batch is in doubt, and nobody need be looked at again.
-    uncertain = connection.execute(doubts).scalar_one() if connection.scalar(in_doubt.limit(1)) else 0
-    return Counts(
-        frozen=frozen,
-        pending=by_state[DeliveryState.PENDING] + by_state[DeliveryState.CLAIMED],
-        submitted=by_state[DeliveryState.SUBMITTED] - uncertain,
-        accepted=by_state[DeliveryState.ACCEPTED],
-        refused=by_state[DeliveryState.REFUSED],
-        skipped=by_state[DeliveryState.SKIPPED],
-        uncertain=uncertain,
-        unconfirmed=by_state[DeliveryState.UNCONFIRMED],
-    )
-
-
-def _sum_of(state: DeliveryState) -> ColumnElement[Any]:
-    return func.sum(case((_person.state == state, 1), else_=0))
-
-
-def check_sum(engine: Engine, edition_id: int) -> Counts:
-    """The counts, which must add up to the frozen audience (R7). Raises `LedgerMismatch`."""
-    found = counts(engine, edition_id)
-    if not found.adds_up:
-        raise LedgerMismatch(f"the ledger does not add up: {found}")
-    return found
 
 
 def _why_skipped(state: str | None, suppressed: str | None) -> str:

@@ -29,7 +29,7 @@ from pipeline.cli import main
 from pipeline.report import Report
 from pipeline.settings import Settings, load_settings
 from pipeline.store import Store
-from pipeline.store.ledger import Counts
+from pipeline.store.counting import Counts
 from pipeline.week import Week, run_due
 from pipeline.wiring import opened, week_of
 from tests import builders

@@ -23,8 +23,10 @@ from sqlalchemy import func, insert, select, update
 from emails.delivery import Answer, AnswerClass, DeliveryState, Receipt, Request
 from emails.events import Event, EventKind, ses
 from pipeline import events
-from pipeline.deliver import Pace, Sending, StopReason
+from pipeline.deliver import Sending
 from pipeline.events import Digest, act, digest
+from pipeline.pacing import Pace
+from pipeline.patience import StopReason
 from pipeline.settings import Doubt
 from pipeline.store import Counts, Store, tables
 from pipeline.store.editions import Edition

@@ -12,7 +12,9 @@ from sqlalchemy import delete, func, select, update
 
 from emails.delivery import Answer, AnswerClass, Recipient, Request
 from emails.edition import Mailing
-from pipeline.deliver import Pace, Sending, StopReason
+from pipeline.deliver import Sending
+from pipeline.pacing import Pace
+from pipeline.patience import StopReason
 from pipeline.settings import Doubt
 from pipeline.store import Counts, Store, open_store, tables
 from pipeline.store.audience import People

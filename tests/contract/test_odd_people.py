@@ -16,7 +16,8 @@ from emails.delivery import Answer, AnswerClass, DeliveryState, Esp, Receipt, Re
 from emails.edition import Mailing
 from emails.esp import make_esp, provider_names
 from emails.message import build_message, unwritable
-from pipeline.deliver import NO_ADDRESS, StopReason
+from pipeline.line import NO_ADDRESS
+from pipeline.patience import StopReason
 from pipeline.store import Counts, Store, tables
 from tests import builders
 from tests.contract.test_deliver import Desk, store
@@ -170,7 +171,7 @@ def test_a_local_part_beyond_ascii_is_for_the_provider_to_judge_unless_it_surely
 def test_a_whole_page_of_odd_people_does_not_end_the_edition(
     store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("pipeline.deliver.READ_AHEAD", 3)
+    monkeypatch.setattr("pipeline.line.READ_AHEAD", 3)
     esp = Building(make_esp("smtp", env=SECRETS, outbox_folder=tmp_path))
     at = Desk(store, esp, people=9, concurrency=1, batch_size=1)
     spoil(store, "address", ["nobody"] * 7)

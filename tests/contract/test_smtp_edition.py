@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.deliver import StopReason
+from pipeline.patience import StopReason
 from pipeline.store import Counts, Store, open_store
 from tests.builders import NOW
 from tests.contract.test_deliver import Desk

@@ -13,7 +13,7 @@ from emails.notices import draft_ready, run_report, welcome
 from emails.words import words
 from pipeline.notices import NotAnswered, Notices
 from pipeline.report import Outcome, Report
-from pipeline.store.ledger import Counts
+from pipeline.store.counting import Counts
 from subscribers.subscriber import Subscriber, SubscriberState
 from tests.letters import CONFIRM, DAY, EXAMPLE, NEWSLETTER, NOTICES, QUESTION, UNSUBSCRIBE
 
