@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
+from pipeline.store import broken_text
 from pipeline.store.consents import Consents
 from pipeline.store.doubts import Doubts
 from pipeline.store.editions import Editions
@@ -62,6 +63,7 @@ class Store:
 def open_store(storage: str, *, now: datetime) -> Store:
     """Open `sqlite:///path` or `postgresql://…`, migrating it first. Raises `StorageError`."""
     engine = open_engine(storage)
+    event.listen(engine, "handle_error", broken_text.in_plain_words, retval=True)
     installations = Installations(engine)
     try:
         migrate(engine)
