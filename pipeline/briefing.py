@@ -82,8 +82,8 @@ def first_brief(
     """The first of the posts that has a question and an example.
 
     `whole` gives a post with all of its text, or says why it cannot be had; it is asked about no more posts
-    than needed. One that turns out to be `covered` then is passed over. `gone` says why a post that would go
-    was taken back; it is asked last.
+    than needed. One that turns out to be `covered` then, or looks like it, is passed over. `gone` says why a
+    post that would go was taken back; it is asked last.
 
     The editor's own words are for the first post alone, and a post they chose that cannot be had this time
     keeps the others waiting. With `NoPick.HOLD` no other post is looked at:
@@ -100,6 +100,12 @@ def first_brief(
             continue
         if found is not post and covered.has(found) and not mine.post:
             notes.append(f"“{post.title}” ({post.key}) was passed over: its text was sent before")
+            continue
+        if covered.resembles(found) and not mine.post:
+            notes.append(
+                f"“{post.title}” ({post.key}) was passed over: it looks like the post of this title that was "
+                "sent before; if it is another, choose it with `post:`"
+            )
             continue
         condensed = condense(found, question=mine.question, example=mine.example, sent=sent, chooser=chooser)
         brief = condensed.brief()

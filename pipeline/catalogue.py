@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from pipeline.clock import Clock, SystemClock
@@ -48,9 +49,14 @@ class Catalogue:
         self._asking = asking
         self._fetcher = fetcher
         self._made_up = made_up
+        self._stop: Event | None = None
         self._problems: tuple[str, ...] = ()
         self._remarks: tuple[str, ...] = ()
         self._feeds: list[FeedReader] = []
+
+    def heed(self, stop: Event) -> None:
+        """From now on, whatever asks a feed raises `AskedToStop` once `stop` is set."""
+        self._stop = stop
 
     def posts(self) -> Sequence[Post]:
         """Raises `SourceUnavailable` when a feed cannot be read and its copy is too old."""
@@ -115,6 +121,7 @@ class Catalogue:
     def _reader(self, source: FeedSource) -> FeedReader:
         # What reads feeds is imported by who has one.
         from pipeline.sources.feed import FeedReader
+        from pipeline.sources.fetch import Fetcher
         from pipeline.sources.kept import kept_file
 
         return FeedReader(
@@ -123,6 +130,6 @@ class Catalogue:
             language=self._settings.newsletter.language,
             internal=source.internal,
             asking=self._asking,
-            fetcher=self._fetcher,
+            fetcher=self._fetcher or Fetcher(stop=self._stop),
             anew=self._made_up,
         )

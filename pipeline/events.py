@@ -8,18 +8,24 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from emails.events import Call, Event, Malformed, reporter
 from pipeline.store import Store
-from pipeline.store.engine import StorageTrouble
+from pipeline.store.engine import StorageError, StorageTrouble
 from pipeline.store.events import Report, Taken
 from pipeline.store.incoming import MAX_TRIES, Raw
 from subscribers.reports import brake, left
+
+if TYPE_CHECKING:
+    from pipeline.store.counting import Counts
+    from pipeline.store.editions import Edition
+    from pipeline.week import Week
 
 log = logging.getLogger("weekbrief.events")
 
@@ -34,6 +40,8 @@ LONGEST_REST = 3.0
 """Seconds."""
 BETWEEN_LOOKS = 30.0
 """Seconds between two looks when nobody rings."""
+WATCHED = 1.0
+"""Seconds between two looks whether another process has stored a call, while an edition is on its way."""
 
 Rest = Callable[[], None]
 """Gives others their turn."""
@@ -153,9 +161,59 @@ def reading(store: Store, *, bell: threading.Event, every: float = BETWEEN_LOOKS
         thread.join()
 
 
+@contextmanager
+def watching(store: Store, *, bell: threading.Event, every: float = WATCHED) -> Iterator[None]:
+    """Ring `bell` for the block when a call is there that was not before, whichever process stored it."""
+    stop = threading.Event()
+
+    def work() -> None:
+        seen = 0
+        while not stop.is_set():
+            newest = _newest(store)
+            if newest > seen:
+                bell.set()
+            seen = max(seen, newest)
+            stop.wait(every)
+
+    thread = threading.Thread(target=work, name="watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextmanager
+def heard(week: Week, *, bell: threading.Event | None = None) -> Iterator[Week]:
+    """`week`, beside whose sending reports are read, so that the brake hears of them in time: from when its
+    audience is there to the end of the block, and where nothing is sent no thread starts. `bell` wakes a
+    reader that is there already."""
+    ring = bell or threading.Event()
+    with ExitStack() as stack:
+        waiting = [] if bell else [reading(week.store, bell=ring)]
+        waiting.append(watching(week.store, bell=ring))
+
+        def frozen(edition: Edition, counts: Counts) -> None:
+            while waiting:
+                stack.enter_context(waiting.pop(0))
+            week.frozen(edition, counts)
+
+        yield replace(week, frozen=frozen)
+
+
+def _newest(store: Store) -> int:
+    try:
+        return store.incoming.newest()
+    except (StorageTrouble, SQLAlchemyError):
+        return 0  # who reads and who sends will say so
+
+
 def _look(store: Store, stop: threading.Event) -> None:
     try:
         digest(store, stop=stop)
+    except StorageError as error:
+        log.error("reports wait: %s", error)
     except StorageTrouble as trouble:
         log.warning("reports wait: %s", trouble)
     except Exception as error:

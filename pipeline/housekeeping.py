@@ -10,6 +10,7 @@ from datetime import datetime
 from threading import Event
 from typing import Final
 
+from pipeline.sources import AskedToStop
 from pipeline.store import Store
 from pipeline.store.erasing import forget_settled, sweep
 from pipeline.store.incoming import KEPT_FOR
@@ -78,6 +79,8 @@ def _refresh(week: Week) -> None:
     """Feeds are no reason not to tidy up."""
     try:
         week.source.refresh()
+    except AskedToStop:
+        log.info("the feeds were not refreshed: asked to stop")
     except Exception as error:
         log.error("the feeds were not refreshed (%s); the next try is in an hour", type(error).__qualname__)
 

@@ -69,7 +69,9 @@ def plan(settings: Settings, *, weeks: int, now: datetime | None = None) -> list
         why = _why(settings, ordered, found)
         planned.append(PlannedWeek(slot=slot, brief=found.brief, why=why, findings=found.findings))
         if found.brief:
-            covered, sent = covered.with_post(found.brief.post), (*sent, found.brief.question.text)
+            brief = found.brief
+            covered = covered.with_post(brief.post, example=brief.example.text)
+            sent = (*sent, brief.question.text)
     return planned
 
 

@@ -17,13 +17,15 @@ from starlette.types import ASGIApp
 from emails.delivery import Esp
 from pipeline.clock import SystemClock
 from pipeline.due import next_slots
-from pipeline.events import reading
+from pipeline.events import heard, reading
 from pipeline.housekeeping import tidy
 from pipeline.notices import Notices
 from pipeline.report import Outcome, Report
 from pipeline.settings import Settings, SettingsError
+from pipeline.stopping import until_stopped
 from pipeline.store import Store
 from pipeline.store.archive import Archive
+from pipeline.store.broken_text import told
 from pipeline.store.facts import facts_of
 from pipeline.store.lock import AnotherRun
 from pipeline.telling import tell_editor
@@ -121,7 +123,7 @@ def serve(
             with ExitStack() as stack:
                 if not pages_only:
                     stack.enter_context(reading(store, bell=bell))
-                    stack.enter_context(ringing(lambda: _look(settings.file, stop)))
+                    stack.enter_context(ringing(lambda: _look(settings.file, stop, bell)))
                 ready(f"http://{host}:{listener.getsockname()[1]}")
                 server.run(sockets=[listener])
                 stop.set()
@@ -147,13 +149,15 @@ def in_thread(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
         thread.join()
 
 
-def _look(file: Path, stop: Event) -> None:
-    """One ring of the bell. The configuration is read anew, so that a mended file needs no restart."""
+def _look(file: Path, stop: Event, reports: Event) -> None:
+    """One ring of the bell. The configuration is read anew, so that a mended file needs no restart. `reports`
+    rings for who reads them: a process of `serve --pages` may take them in."""
     try:
         settings = settings_from(file)
         with opened(settings) as store:
             week = week_of(settings, store)
-            report = run_due(week, stop=stop)
+            with told(store.engine), heard(week, bell=reports) as heard_week:
+                report = until_stopped(heard_week, stop, lambda given: run_due(given, stop=stop))
             _tell(report)
             tell_editor(settings, week, report)
             tidy(week, stop=stop)

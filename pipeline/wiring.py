@@ -116,7 +116,8 @@ def opened(settings: Settings, *, clock: Clock | None = None) -> Iterator[Store]
     collecting.loaded()
     try:
         if SIGNING in settings.secrets:
-            store.shadows.know(_signer(settings, store).shadows)
+            signer = _signer(settings, store)
+            store.shadows.know(signer.shadows, fingerprint=signer.fingerprint)
         if not store.installation.ledger_seq:
             Fence(state_folder(settings)).begin(installation=store.installation.id)
         yield store

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pipeline.check.findings import Severity, check
 from pipeline.check.sample import Sample
 from pipeline.check.wordlists import sample_words, spam_words
+from pipeline.reading.charsets import misread
 
 LETTER = (40, 300)
 """Words of question and example together. Longer is an article, shorter is a slogan."""
@@ -24,10 +25,13 @@ def left_over(sample: Sample) -> Iterator[str]:
 
 @check("lost-characters", Severity.ERROR, "mend the post, or its feed's charset: readers would see \ufffd")
 def lost_characters(sample: Sample) -> Iterator[str]:
-    """A source whose charset was a lie leaves U+FFFD behind (`pipeline.sources.charset`)."""
+    """A source whose charset was a lie leaves U+FFFD behind (`pipeline.reading.charsets`), and one that was
+    copied wrongly `Ã©`."""
     said = f"{sample.subject}\n{sample.preheader}\n{sample.visible}"
     if found := re.search(r"[^\n]{0,30}\ufffd[^\n]{0,30}", said):
         yield f"a character was lost in “{found[0].strip()}”"
+    if odd := misread(said):
+        yield f"“{odd}” was read in a wrong charset"
 
 
 @check("sample-text", Severity.ERROR, "put your own words there")

@@ -77,10 +77,11 @@ def _posts(paths: tuple[str, ...], lang: str | None, *, internal: bool) -> Itera
 
 def _posts_at(path: str, lang: str | None, *, internal: bool) -> Iterator[Post | str]:
     from pipeline.reading import read_post
+    from pipeline.reading.read import LARGEST
     from pipeline.sources.folder import read_file, read_folder
 
     if path == "-":
-        yield read_post(sys.stdin.buffer.read(), name="-", language=lang, drafts=True)
+        yield read_post(sys.stdin.buffer.read(LARGEST + 1), name="-", language=lang, drafts=True)
     elif path.startswith(("http://", "https://")):
         from pipeline.sources.page import read_page
 

@@ -33,8 +33,10 @@ def command(config: Path, now: str | None, dry_run: bool, as_json: bool) -> int:
 
     from pipeline.cli.stopping import stop_on_signals
     from pipeline.due import parse_now
-    from pipeline.events import digest
+    from pipeline.events import digest, heard
     from pipeline.housekeeping import tidy
+    from pipeline.stopping import until_stopped
+    from pipeline.store.broken_text import told
     from pipeline.telling import tell_editor
     from pipeline.week import run_due
     from pipeline.wiring import opened, settings_from, week_of
@@ -51,7 +53,8 @@ def command(config: Path, now: str | None, dry_run: bool, as_json: bool) -> int:
             week = replace(week_of(settings, store, now=moment), progress=progress, frozen=frozen)
             with stop_on_signals() as stop:
                 digest(store, stop=stop)
-                report = run_due(week, stop=stop)
+                with told(store.engine), heard(week) as heard_week:
+                    report = until_stopped(heard_week, stop, lambda given: run_due(given, stop=stop))
                 tidy(week, stop=stop)
                 tell_editor(settings, week, report)
     print_json(report.as_json()) if as_json else tell(report)

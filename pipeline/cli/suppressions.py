@@ -113,7 +113,7 @@ def _from_provider(config: Path, *, as_json: bool) -> int:
     from pipeline.clock import SystemClock
     from pipeline.report import Exit
     from pipeline.sync import suppressions_of
-    from pipeline.wiring import esp_of, opened, settings_from
+    from pipeline.wiring import esp_of, opened, settings_from, signer_of
 
     settings = settings_from(config)
     settings.require_secrets()
@@ -129,6 +129,7 @@ def _from_provider(config: Path, *, as_json: bool) -> int:
         say(f"weekbrief: {name} did not tell: {found}")
         return Exit.UNAVAILABLE
     with opened(settings) as store:
+        signer_of(settings, store)  # by another secret nobody could tell who was erased
         changed = store.suppressions.add(found)
     _tell(len(found), changed, [], as_json=as_json)
     return Exit.DONE

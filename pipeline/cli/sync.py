@@ -25,7 +25,7 @@ def command(config: Path, as_json: bool) -> int:
     from pipeline.events import digest
     from pipeline.report import Exit
     from pipeline.sync import sync
-    from pipeline.wiring import esp_of, opened, settings_from
+    from pipeline.wiring import esp_of, opened, settings_from, signer_of
 
     settings = settings_from(config)
     settings.require_secrets()
@@ -33,6 +33,7 @@ def command(config: Path, as_json: bool) -> int:
     if puller(name) is None:
         raise settings.error("provider.name", f"{name} cannot be asked for its reports; set up its webhook")
     with opened(settings) as store:
+        signer_of(settings, store)  # by another secret nobody could tell who was erased
         digest(store)
         esp = esp_of(settings)
         try:

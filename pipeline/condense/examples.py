@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pipeline.condense.language import Language
 from pipeline.condense.layout import Part
-from pipeline.condense.questions import MARK
+from pipeline.condense.questions import MARK, sign_before
 from pipeline.condense.sentences import CARRIES, Sentence, make_sentence
 from pipeline.condense.text_facts import PostFacts
 from pipeline.post import BlockKind, Post
@@ -69,7 +69,7 @@ def find_examples(
 ) -> list[ExampleCandidate]:
     """Passages that might be examples: runs of whole paragraphs, and pieces of long ones."""
     found: list[ExampleCandidate] = []
-    for run in _runs(parts, each_alone=facts.interview):
+    for run in _runs(post, parts, each_alone=facts.interview):
         lines = [line for part in run for line in _lines(post, part, language)]
         for first, last, marked in _spans(lines):
             found.append(_candidate(lines, first, last, marked, facts))
@@ -78,14 +78,14 @@ def find_examples(
     return found
 
 
-def _runs(parts: Sequence[Part], *, each_alone: bool) -> Iterator[list[Part]]:
+def _runs(post: Post, parts: Sequence[Part], *, each_alone: bool) -> Iterator[list[Part]]:
     """Neighbouring text blocks of one section, or each alone where several people speak in turn.
 
     A question marked for the reader is part of no example.
     """
     run: list[Part] = []
     for part in parts:
-        if part.is_text and part.sentences and not MARK.match(part.sentences[0].text):
+        if part.is_text and part.sentences and not _asks_reader(post, parts, part):
             if run and (each_alone or run[-1].section != part.section):
                 yield run
                 run = []
@@ -95,6 +95,11 @@ def _runs(parts: Sequence[Part], *, each_alone: bool) -> Iterator[list[Part]]:
             run = []
     if run:
         yield run
+
+
+def _asks_reader(post: Post, parts: Sequence[Part], part: Part) -> bool:
+    first = part.sentences[0].text
+    return MARK.match(first) is not None or ("?" in first and bool(sign_before(post, parts, part)))
 
 
 def _lines(post: Post, part: Part, language: Language) -> Iterator[_Line]:

@@ -9,12 +9,14 @@ from pipeline.condense.language import Language, Words
 from pipeline.condense.questions import is_open
 from pipeline.condense.themes import likeness
 from pipeline.post import Post, Quote
+from pipeline.reading.charsets import misread
 
 LONGEST_QUESTION, LONGEST_EXAMPLE = 30, 140
 """Words. With more, a letter is longer than the 80 to 180 words it should have."""
 NEAR = 0.6
 """Likeness (0-1) from which two questions count as one and the same."""
 
+_REFERENCE = re.compile(r"&(?:#\d{2,6}|#[xX][0-9a-fA-F]{2,6}|[a-zA-Z]{2,8}\d{0,2});")
 _CAPITAL = r"[A-ZÀ-Þ][\wà-ÿ]+"
 _BETWEEN = r"(?: (?:de|den|der|van|von|zu|du|la|le|del|da|di|y))*"
 _NOT_FIRST = r"(?<![.!?…:\"“”«»„‘’\n] )(?<![\"“«„‘'(¿¡\n])(?<!^)\b"
@@ -49,6 +51,12 @@ def _of_quote(name: str, quote: Quote, language: Language) -> list[str]:
     count = len(quote.text.split())
     if count > longest:
         found.append(f"{name}: it has {count} words; {longest} or fewer read better in a letter")
+    if "\ufffd" in quote.text:
+        found.append(f"{name}: it has a character that could not be read (\ufffd)")
+    if odd := misread(quote.text):
+        found.append(f"{name}: “{odd}” was read in a wrong charset before it came here")
+    if reference := _REFERENCE.search(quote.text):
+        found.append(f"{name}: “{reference[0]}” stands for a character in HTML, and would be read as it is")
     if quote.editor_written:
         found.append(f"{name}: written by the editor; it does not stand in the post")
     return found

@@ -208,6 +208,6 @@ def _markers(entries: list[str]) -> re.Pattern[str]:
     """Matches a line that is labelled as an example: `Voorbeeld:`, `Beispiel 2 –`, `(Example)`."""
     names = "|".join(re.escape(entry.lower()).replace(r"\ ", r"[ \u00a0]") for entry in entries)
     return re.compile(
-        rf"\W{{0,4}}(?:{names})[ \u00a0]?(?:\d{{1,2}}|[a-z](?=[ \u00a0]?:))?[ \u00a0]?"
-        rf"(?:[:.]|[–—-](?=[ \u00a0]))[*_ \u00a0]*"
+        rf"\W{{0,8}}(?:{names})[ \u00a0]?(?:\d{{1,2}}|[a-z](?=[ \u00a0]?[:：]))?[ \u00a0]?"
+        rf"(?:[:：.]|[–—-](?=[ \u00a0]))[*_ \u00a0]*"
     )

@@ -12,7 +12,13 @@ from pipeline.condense.sentences import CARRIES, Sentence, make_sentence
 from pipeline.condense.text_facts import PostFacts, speaks_to_reader
 from pipeline.post import BlockKind, Post
 
-MARK = re.compile(r"\s*(?:💡|❓|❔|🤔|💭|🌱|✨|🔎|🧘|🪞|👉|➡️|➡|→)[\ufe0f\s]*(?:\w{4,20}\s?:\s*)?")
+MARK = re.compile(
+    r"\s*(?:(?:💡|❓|❔|🤔|💭|🌱|✨|🔎|🧘|🪞|👉|➡|→)(?:[🏻-🏿\ufe0f]|\u200d[♀♂]\ufe0f?)*\s*)+(?:(?:\w{4,20}\s?)?[:：]\s*|[–—-]\s+)?"
+)
+"""One sign or several, in any colour of skin (🧘🏽‍♀️ is 🧘 and four more characters), and a label."""
+_SIGN = re.compile(rf"{MARK.pattern}|\s*[💡❓❔]\ufe0f? ?(?:\w+ ?){{1,3}}[:：]?\s*")
+"""A mark that stands alone: it is for what follows. Those that mean nothing but a question may have a few
+words (`💡 Vraag`); many headings begin with one of the others."""
 MOST = 400
 """Candidates weighed per post; a post with more questions is no post but a questionnaire."""
 
@@ -42,7 +48,7 @@ def find_questions(
     found: list[QuestionCandidate] = []
     places = [(part, n) for part in parts if part.is_text for n in range(len(part.sentences))]
     for place, (part, number) in enumerate(places):
-        for sentence, lead in _spans(post.text, part, number):
+        for sentence, lead in _spans(post.text, part, number, sign_before(post, parts, part, number)):
             around = _Around(places, place)
             reasons = _Reader(post, language, facts, part, sentence, lead, around, parts).reasons()
             found.append(QuestionCandidate(sentence, part, reasons))
@@ -51,21 +57,36 @@ def find_questions(
     return found
 
 
-def _spans(text: str, part: Part, number: int) -> Iterator[tuple[Sentence, str]]:
-    """The question in a sentence, with the words that lead up to it, which are not part of it."""
+def sign_before(post: Post, parts: Sequence[Part], part: Part, number: int = 0) -> str:
+    """The mark that stands alone before a sentence: on the line above, in a heading or a box of its own."""
+    if number:
+        before = part.sentences[number - 1].text
+    elif part.index:
+        block = parts[part.index - 1].block
+        before = post.text[block.start : min(block.end, block.start + 100)]
+    else:
+        return ""
+    return before if _SIGN.fullmatch(before) else ""
+
+
+def _spans(text: str, part: Part, number: int, sign: str) -> Iterator[tuple[Sentence, str]]:
+    """The question in a sentence, with the words that lead up to it, which are not part of it; a `sign` that
+    stands before it is one of them."""
     sentence = part.sentences[number]
     start, end = sentence.start, sentence.end
     if arrow := _AFTER_ARROW.search(sentence.text):
         end = start + arrow.start() + 1
     elif not _ENDS.search(sentence.text):
         return
-    lead = ""
-    if number == 0 and (mark := MARK.match(text, start, end)):
+    lead = sign
+    if mark := MARK.match(text, start, end):
         lead, start = mark.group(), mark.end()
     if colon := _colon(text[start:end]):
         lead += text[start : start + colon]
         start += colon
-    if lead and text[start] in '“"«„' and text[end - 1] in '”"»“':
+        if mark := MARK.match(text, start, end):  # `Vraag: 💡 Wat …?`
+            lead, start = lead + mark.group(), mark.end()
+    if lead and start < end and text[start] in '“"«„' and text[end - 1] in '”"»“':
         start, end = start + 1, end - 1
         lead += " “"
     if (end - start) > 1:
@@ -74,7 +95,7 @@ def _spans(text: str, part: Part, number: int) -> Iterator[tuple[Sentence, str]]
 
 def _colon(text: str) -> int:
     """Where the question begins after a short lead such as `Ask yourself:`; 0 when there is none."""
-    found = re.match(r"[^:?!“”\"«»]{3,110}:\s+(?=\S)", text)
+    found = re.match(r"[^:：?!“”\"«»]{3,110}(?::\s+|：\s*)(?=\S)", text)
     if found is None or len(found.group().split()) > 16 or len(text) - found.end() < 8:
         return 0
     return found.end()
@@ -148,7 +169,7 @@ class _Reader:
             "only_we": we and not you and not first,
             "impersonal": not (you or first or we or self.language.what_if_patterns.found(lower)),
             "lead_in": led,
-            "marked": bool(MARK.match(self.lead)),
+            "marked": bool(MARK.search(self.lead)),
         }
 
     def _is_in_a_run(self) -> bool:

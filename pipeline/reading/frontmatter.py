@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
-_YAML_HEAD = re.compile(r"\A\ufeff?---[ \t]*\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
-_TOML_HEAD = re.compile(r"\A\ufeff?\+\+\+[ \t]*\n(.*?\n)?\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL)
+_YAML_HEAD = re.compile(r"\A\s*---[ \t]*\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_TOML_HEAD = re.compile(r"\A\s*\+\+\+[ \t]*\n(.*?\n)?\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL)
+LONGEST_HEAD = 100_000
+"""Characters."""
 _FIELD = re.compile(r"^[\w-]+[ \t]*:", re.MULTILINE)
 
 
@@ -40,34 +43,39 @@ def split_front_matter(text: str) -> tuple[FrontMatter, str]:
     Raises BadFrontMatter. A first line `---` that no second one closes is a rule across the page, not a head;
     so is one with no `field:` inside.
     """
-    if toml := _TOML_HEAD.match(text):
-        return _understand(_load_toml(toml.group(1) or "")), text[toml.end() :]
-    head = _YAML_HEAD.match(text)
-    if head is None or not _FIELD.search(head.group(1) or ""):
+    toml = _TOML_HEAD.match(text)
+    head = toml or _YAML_HEAD.match(text)
+    if head is None or not (toml or _FIELD.search(head.group(1) or "")):
         return FrontMatter(), text
-    return _understand(_load_yaml(head.group(1))), text[head.end() :]
+    if head.end() - head.start(1) > LONGEST_HEAD:
+        raise BadFrontMatter(f"the front matter is longer than {LONGEST_HEAD} characters, which is no head")
+    line = text.count("\n", 0, head.start(1)) + 1
+    found = _load_toml(head.group(1) or "") if toml else _load_yaml(head.group(1), line)
+    return _understand(found), text[head.end() :]
 
 
 def _load_toml(source: str) -> Mapping[str, Any]:
     try:
         return tomllib.loads(source)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # numbers of many digits are no TOMLDecodeError
         raise BadFrontMatter(f"the front matter is not valid TOML: {error}") from error
 
 
-def _load_yaml(source: str) -> Mapping[str, Any]:
+def _load_yaml(source: str, line: int) -> Mapping[str, Any]:
+    """What stands in `source`, whose first line is this one of the file."""
     try:
         loaded = yaml.load(source, Loader=_TextLoader)  # noqa: S506 - _TextLoader is a SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise BadFrontMatter(_yaml_complaint(error)) from error
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
+        # PyYAML does not look whether a value fits its tag: `!!timestamp soon`, `!!bool maybe`.
+        raise BadFrontMatter(_yaml_complaint(error, line)) from error
     if not isinstance(loaded, dict):
-        raise BadFrontMatter("line 2: the front matter must be `name: value` lines")
+        raise BadFrontMatter(f"line {line}: the front matter must be `name: value` lines")
     return loaded
 
 
-def _yaml_complaint(error: Exception) -> str:
+def _yaml_complaint(error: Exception, line: int) -> str:
     mark = getattr(error, "problem_mark", None)
-    where = f"line {mark.line + 2}: " if mark is not None else ""
+    where = f"line {mark.line + line}: " if mark is not None else ""
     problem = getattr(error, "problem", None) or str(error)
     return (
         f"{where}the front matter is not valid YAML ({problem}); put quotes round a value with a colon in it"
@@ -75,17 +83,22 @@ def _yaml_complaint(error: Exception) -> str:
 
 
 class _TextLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # chosen at run time
-    """Reads every scalar as text, so that `title: 1984`, `lang: no` and odd dates stay what was written."""
+    """Reads every scalar as text, so that `title: 1984`, `lang: no` and odd dates stay what was written. Only
+    `null` and `~` are what they are in YAML: editors write them for a field that was left empty."""
 
 
-_TextLoader.yaml_implicit_resolvers = {}
+_NULL = "tag:yaml.org,2002:null"
+_TextLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag == _NULL]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def _understand(raw: Mapping[str, Any]) -> FrontMatter:
     return FrontMatter(
         title=_text(raw, "title"),
         language=_text(raw, "language", "lang", "locale"),
-        url=_url(_text(raw, "canonical_url", "canonical", "url", "permalink")),
+        url=web_address(_text(raw, "canonical_url", "canonical", "url", "permalink")),
         published=parse_date(_text(raw, "date", "published", "published_at", "pubDate", "publishDate")),
         question=_text(raw, "question") or None,
         example=_text(raw, "example") or None,
@@ -105,8 +118,20 @@ def _text(raw: Mapping[str, Any], *names: str) -> str:
     return ""
 
 
-def _url(value: str) -> str | None:
-    return value if re.match(r"https?://\S+\Z", value) else None
+LONGEST_ADDRESS = 2000
+"""Characters."""
+
+
+def web_address(value: str) -> str | None:
+    """`value` when it is the whole address of a page, as it can be linked to; else None."""
+    if len(value) > LONGEST_ADDRESS or not value.isprintable() or re.search(r"[\s<>\"\\]", value):
+        return None
+    try:
+        parts = urlsplit(value)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return value if sound else None
 
 
 _DATE = re.compile(

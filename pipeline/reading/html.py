@@ -14,8 +14,8 @@ from datetime import datetime
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from pipeline.post import Block, BlockKind
-from pipeline.reading.frontmatter import parse_date
-from pipeline.reading.normal import FORCED_BREAK, TextBuilder, clean_inline
+from pipeline.reading.frontmatter import parse_date, web_address
+from pipeline.reading.normal import FORCED_BREAK, TextBuilder, clean_inline, clean_line
 
 DEEPEST = 600
 """Elements inside one another beyond which a file is no post; Lexbor needs quadratic time for such."""
@@ -27,6 +27,9 @@ _ATTRIBUTE = r"""[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"
 _ATTRIBUTES = re.compile(_ATTRIBUTE)
 _OPENING = re.compile(rf"(<[a-zA-Z][^\s/>]*+)((?:{_ATTRIBUTE})*+)")
 """A tag up to its end, as a parser reads it (HTML, 13.2.5.32 to 39). Nothing in it is tried twice."""
+
+LONGEST_EMOJI = 16
+"""Characters: a family of four is seven, a flag of a region seven."""
 
 _HEADINGS = {f"h{rank}": rank for rank in range(1, 7)}
 _DROPPED = frozenset(
@@ -56,8 +59,12 @@ _DROPPED = frozenset(
         "head",
         "rt",
         "rp",
+        "del",
+        "s",
+        "strike",
     ]
 )
+"""Not words of the post, those that its writer struck out among them."""
 _BLOCKS = frozenset(
     [
         "address",
@@ -155,6 +162,10 @@ _AROUND_FRAGMENT = re.compile(
     r"wp-block-(?:search|latest-posts|latest-comments|social-links|buttons?))(?:$|[\s_-])",
     re.IGNORECASE,
 )
+_UNSEEN = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?:\.0+)?(?:[a-z]+|%)?\s*(?:;|!|\Z)",
+    re.IGNORECASE,
+)
 _ARTICLE_MARKS = (
     "[itemprop=articleBody]",
     ".entry-content",
@@ -226,20 +237,20 @@ def _head(tree: LexborHTMLParser) -> dict[str, object]:
 
     title = attribute('meta[property="og:title"]', "content")
     heading, head_title = tree.css_first("h1"), tree.css_first("title")
-    if not title and heading is not None:
-        title = heading.text(strip=True)
+    if not title and heading is not None:  # a line break in it is a space
+        title = read_html(heading.html or "").text
     if not title and head_title is not None:
-        title = head_title.text(strip=True)
+        title = head_title.text()
     published = attribute('meta[property="article:published_time"]', "content") or attribute(
         "time[datetime]", "datetime"
     )
     url = attribute("link[rel=canonical]", "href") or attribute('meta[property="og:url"]', "content")
     return {
-        "title": clean_inline(title),
+        "title": clean_line(title),
         "language": attribute("html", "lang"),
-        "url": url if url.startswith(("http://", "https://")) else None,
+        "url": web_address(url),
         "published": parse_date(published),
-        "lead": clean_inline(
+        "lead": clean_line(
             attribute("meta[name=description]", "content")
             or attribute('meta[property="og:description"]', "content")
         ),
@@ -304,7 +315,7 @@ def _is_around(node: LexborNode, pattern: re.Pattern[str]) -> bool:
         return False
     if "hidden" in attributes or attributes.get("aria-hidden") == "true":
         return True
-    if re.search(r"display\s*:\s*none", attributes.get("style") or ""):
+    if _UNSEEN.search(attributes.get("style") or ""):
         return True
     if attributes.get("role") in {"navigation", "search", "banner", "contentinfo", "complementary"}:
         return True
@@ -351,6 +362,9 @@ class _Walk:
         if tag == "br":
             self._add_break()
             return False
+        if tag == "img":
+            self._add_text(_drawn(node))
+            return False
         if tag.startswith(("-", "_")) or self._is_dropped(tag, node):
             if tag in _BLOCKS or tag in {"form", "nav"}:
                 self._flush()
@@ -382,6 +396,8 @@ class _Walk:
             self._open.pop()
 
     def _add_text(self, text: str) -> None:
+        """Takes in words; a character that stands for a forced break here means nothing in a post."""
+        text = text.replace(FORCED_BREAK, "")
         if text.strip():
             self._breaks = 0
             self._plain_seen = self._plain_seen or (self._bold == 0 and re.search(r"\w", text) is not None)
@@ -424,6 +440,13 @@ class _Walk:
             if tag in _OTHER and not (in_paragraph and tag in {"td", "th"}):
                 return BlockKind.OTHER, 0
         return BlockKind.PARAGRAPH, 0
+
+
+def _drawn(image: LexborNode) -> str:
+    """The emoji that a picture stands for: WordPress draws those of its feeds, and names them in `alt`."""
+    alt = (image.attributes.get("alt") or "").strip()
+    signs = max(alt, default="") >= "\u2190" and not any(sign.isalpha() or sign.isspace() for sign in alt)
+    return alt if signs and len(alt) <= LONGEST_EMOJI else ""
 
 
 def _reads_as_heading(text: str) -> bool:

@@ -10,7 +10,9 @@ from pipeline.reading.normal import TextBuilder, clean
 _BULLET = re.compile(r"(?:[•◦▪‣·●○*+-]|\(?\d{1,2}[.)])\s+(?=\S)")
 _LONGEST_HEADING = 100
 _MOST_HEADING_WORDS = 16
-_ENDS_A_SENTENCE = re.compile(r"[.!?…:;,][\"'”’»)\]]*\Z")
+_ENDS_A_SENTENCE = re.compile(r"[.!?…:;,。！？：][^\w\s]*(?:\s[^\w\s]+)*\Z")
+"""Also before an emoji."""
+_QUOTED = re.compile(r"\A(?:>[^\S\n]?)+")
 
 
 def read_plain(source: str) -> tuple[str, tuple[Block, ...]]:
@@ -19,13 +21,16 @@ def read_plain(source: str) -> tuple[str, tuple[Block, ...]]:
     Empty lines separate blocks. Inside a chunk every line is a block of its own, unless the lines look
     broken by an editor at a fixed width: then they are joined. A short line of its own without a closing
     full stop is a heading; a line that starts with a bullet or number is a list item, and the bullet is not
-    part of it.
+    part of it. Lines that all start with `>` are quoted, as in mail.
     """
     builder = TextBuilder()
     for chunk in re.split(r"\n[^\S\n]*(?:\n[^\S\n]*)+", source.replace("\r\n", "\n").replace("\r", "\n")):
         lines = [line for line in clean(chunk).split("\n") if line]
+        quoted = all(line.startswith(">") for line in lines)
+        if quoted:
+            lines = [line for line in (_QUOTED.sub("", line, count=1) for line in lines) if line]
         for line in _unwrap(lines):
-            _add_line(builder, line, alone=len(lines) == 1)
+            _add_line(builder, line, alone=len(lines) == 1, quoted=quoted)
     return builder.build()
 
 
@@ -39,8 +44,10 @@ def _unwrap(lines: list[str]) -> list[str]:
     return lines
 
 
-def _add_line(builder: TextBuilder, line: str, *, alone: bool) -> None:
-    if bullet := _BULLET.match(line):
+def _add_line(builder: TextBuilder, line: str, *, alone: bool, quoted: bool) -> None:
+    if quoted:
+        builder.add(BlockKind.QUOTE, line)
+    elif bullet := _BULLET.match(line):
         builder.add(BlockKind.LIST_ITEM, line[bullet.end() :])
     elif alone and _is_heading(line):
         builder.add(BlockKind.HEADING, line, level=2)

@@ -8,12 +8,12 @@ from html import unescape
 from pathlib import PurePosixPath
 
 from pipeline.post import Block, BlockKind, Post
-from pipeline.reading.charsets import codec_of
+from pipeline.reading.charsets import decode, named_in_header, named_in_page
 from pipeline.reading.frontmatter import BadFrontMatter, FrontMatter, parse_date, split_front_matter
 from pipeline.reading.html import HtmlContent, read_html
 from pipeline.reading.language import identify, two_letters
 from pipeline.reading.markdown import read_markdown
-from pipeline.reading.normal import clean_inline
+from pipeline.reading.normal import clean_line
 from pipeline.reading.plain import read_plain
 
 LARGEST = 20_000_000
@@ -22,9 +22,17 @@ LARGEST = 20_000_000
 _MARKDOWN = {".md", ".markdown", ".mdown", ".mkd", ".mdx"}
 _HTML = {".html", ".htm", ".xhtml"}
 SUFFIXES = frozenset(_MARKDOWN | _HTML | {".txt", ".text"})
+_PAGE = re.compile(r"\s*(?:<\?xml[^>]{0,200}>\s*)?<(?:!doctype html|html)[\s>]", re.IGNORECASE)
+"""How no Markdown begins: some servers give a page at the address of the file that it is made from."""
+_LIKE_HTML = re.compile(r"\s*<(?:!doctype|html|head|body|article|div|p|h[1-6]|section|!--)", re.IGNORECASE)
 _DATE_IN_NAME = re.compile(r"(?<!\d)(\d{4})[-_]?(\d{2})[-_]?(\d{2})(?!\d)")
 _SENTENCE_END = re.compile(r"[.!?…][”’\"')]*(?:\s|\Z)")
 _LEAD_LENGTH = 300
+_CONTROLS = tuple(map(chr, (*range(9), 11, *range(14, 27), *range(28, 32), 127)))
+"""Without tab, line and page ends, and the escape of ISO-2022."""
+_ODD_ONE_IN = 30
+"""A file with more controls and characters that mean nothing than one in so many is not text: pictures and
+packed files have one in eight."""
 
 
 class Unreadable(ValueError):
@@ -43,6 +51,7 @@ def read_post(
     modified: datetime | None = None,
     default_language: str = "en",
     drafts: bool = False,
+    content_type: str = "",
 ) -> Post:
     """One post from one file's bytes.
 
@@ -50,12 +59,12 @@ def read_post(
     format (Markdown, HTML; everything else is plain text unless it begins like a page). `language` (two
     letters) overrules what the post says; else the post's own word counts, then what its text looks like,
     then `default_language`. `published` is the front matter's or page's date, else a date in the file's
-    name, else `modified`.
+    name, else `modified`. `content_type` is what an HTTP header says of the bytes.
 
     Raises Unreadable (a plain ValueError in kind) with the file's name in the message; `Draft` for a draft,
     unless `drafts` are read too.
     """
-    text = _decode(raw, name)
+    text = _decode(raw, name, content_type)
     try:
         front, body = split_front_matter(text)
     except BadFrontMatter as error:
@@ -70,44 +79,26 @@ def read_post(
     )
 
 
-def _decode(raw: bytes, name: str) -> str:
+def _decode(raw: bytes, name: str, content_type: str) -> str:
     if len(raw) > LARGEST:
         raise Unreadable(f"{name}: is larger than {LARGEST // 1_000_000} MB, which is no post")
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
-    elif b"\x00" in raw[:4096]:
-        raise Unreadable(f"{name}: is not text; save it as UTF-8 text")
-    else:
-        encoding = _declared_encoding(raw)
-    try:
-        text = raw.decode(encoding)
-    except UnicodeError:
-        text = _decode_western(raw, name)
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    text, lost = decode(raw, named_in_header(content_type), named_in_page(raw))
+    if (lost + sum(map(text.count, _CONTROLS))) * _ODD_ONE_IN > len(text):
+        raise Unreadable(f"{name}: is not text, or in a charset that it does not name; save it as UTF-8 text")
+    return _with_line_feeds(text.replace("\0", "").lstrip("\ufeff"))
 
 
-def _declared_encoding(raw: bytes) -> str:
-    """The charset that a page names, else UTF-8. What can be read cannot be UTF-16, whatever it says of
-    itself (WHATWG HTML, "prescan a byte stream to determine its encoding")."""
-    match = re.search(rb"<meta[^>]{0,200}charset=[\"']?([\w-]+)", raw[:2048], re.IGNORECASE)
-    found = codec_of(match.group(1).decode("ascii")) if match else ""
-    return "utf-8" if found.startswith(("utf-16", "utf-32")) else found or "utf-8"
-
-
-def _decode_western(raw: bytes, name: str) -> str:
-    """Old Windows files are in code page 1252; anything that does not fit it either is not text."""
-    try:
-        return raw.decode("cp1252")
-    except UnicodeDecodeError as error:
-        raise Unreadable(f"{name}: is neither UTF-8 nor Windows-1252 text; save it as UTF-8") from error
+def _with_line_feeds(text: str) -> str:
+    """One kind of line end. Text that was copied from word processors and layout programs has others."""
+    for end in ("\r\n", "\r", "\x0b", "\x0c", "\u2028"):
+        text = text.replace(end, "\n")
+    return text.replace("\u2029", "\n\n")
 
 
 def _read_body(body: str, name: str) -> HtmlContent:
     suffix = PurePosixPath(name).suffix.lower()
-    looks_html = re.match(
-        r"\s*<(?:!doctype|html|head|body|article|div|p|h[1-6]|section|!--)", body, re.IGNORECASE
-    )
-    if suffix in _HTML or (looks_html and suffix not in _MARKDOWN):
+    html = suffix in _HTML or _PAGE.match(body) or (suffix not in _MARKDOWN and _LIKE_HTML.match(body))
+    if html:
         return read_html(body)
     text, blocks = read_markdown(body) if suffix in _MARKDOWN else read_plain(body)
     return HtmlContent(text=text, blocks=blocks)
@@ -125,7 +116,7 @@ def _assemble(
     published = front.published or content.published or _date_in_name(name) or modified
     return Post(
         key=name,
-        title=clean_inline(unescape(front.title))
+        title=clean_line(unescape(front.title))
         or content.title
         or _first_heading(content)
         or _title_from_name(name),
@@ -142,7 +133,7 @@ def _assemble(
         url=front.url or content.url,
         question=front.question,
         example=front.example,
-        lead=clean_inline(unescape(front.lead)) or content.lead or first_paragraph(content),
+        lead=clean_line(unescape(front.lead)) or content.lead or first_paragraph(content),
     )
 
 
@@ -175,5 +166,5 @@ def _title_from_name(name: str) -> str:
     path = PurePosixPath(name)
     stem = path.parent.name if path.stem.lower() in {"index", "_index"} and path.parent.name else path.stem
     stem = re.sub(r"^\d{4}[-_]?\d{2}[-_]?\d{2}[-_ ]*", "", stem)
-    words = re.sub(r"[-_]+", " ", stem).strip()
-    return words[:1].upper() + words[1:] if words else name
+    words = clean_line(re.sub(r"[-_]+", " ", stem))
+    return words[:1].upper() + words[1:] if words else clean_line(name)

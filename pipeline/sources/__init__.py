@@ -16,5 +16,9 @@ class Asking(StrEnum):
     """Not asked: what is remembered must do."""
 
 
+class AskedToStop(Exception):
+    """A source was being asked when the program was told to stop; nothing came of it."""
+
+
 class SourceUnavailable(Exception):
     """A source cannot be read, and what we remember of it is too old to be used. The message says why."""

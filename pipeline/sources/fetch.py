@@ -16,6 +16,9 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from threading import Event, Thread
 from typing import Any, Final
 
 import httpcore
@@ -23,11 +26,14 @@ import httpx
 
 from emails.esp.http import look_up
 from pipeline import __version__
+from pipeline.sources import AskedToStop
 from pipeline.sources.vetting import odd_spelling, why_not
 
 DEADLINE: Final = 30.0
 """Seconds for one address, with its redirects, from the look-up to the last byte."""
 CONNECT_SECONDS: Final = 10.0
+STOP_SECONDS: Final = 0.2
+"""Between two looks whether the program was told to stop."""
 MOST_REDIRECTS: Final = 5
 LONGEST_ADDRESS: Final = 2000
 """Characters."""
@@ -80,11 +86,18 @@ class Fetched:
 
 
 class Fetcher:
-    """`resolve` and `ssl_context` are the outside world, handed in."""
+    """`resolve` and `ssl_context` are the outside world, handed in. After `stop` nothing is waited for."""
 
-    def __init__(self, *, resolve: Resolver = look_up, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        resolve: Resolver = look_up,
+        ssl_context: ssl.SSLContext | None = None,
+        stop: Event | None = None,
+    ) -> None:
         self._resolve = resolve
         self._ssl_context = ssl_context
+        self._stop = stop
 
     def get(
         self,
@@ -105,7 +118,7 @@ class Fetcher:
         as it came is left out.
 
         Raises `NotFetched`: no answer, another status than 200, too large, too slow, broken off; `Forbidden`
-        for an address that must not be asked.
+        for an address that must not be asked; `AskedToStop`.
         """
         call = _Call(
             ends=time.monotonic() + seconds,
@@ -119,17 +132,23 @@ class Fetcher:
         headers = {
             "User-Agent": f"weekbrief/{__version__}",
             "Accept": accept,
-            # Not deflate: servers disagree about what that is (RFC 9110, 8.4.1.2).
+            # Not deflate: servers disagree about what that is (RFC 9110, 8.4.1.2). Some send it all the same.
             "Accept-Encoding": "gzip",
             **{name: value for name, value in conditions.items() if value},
         }
-        url = _checked(address)
+        work = partial(self._follow, _checked(address), headers, call, at_most, seconds)
+        return work() if self._stop is None else _until(self._stop, work)
+
+    def _follow(
+        self, address: httpx.URL, headers: dict[str, str], call: _Call, at_most: int, seconds: float
+    ) -> Fetched:
+        url = address
         for _ in range(MOST_REDIRECTS + 1):
             found = self._hop(url, headers, call, at_most, seconds)
             if isinstance(found, Fetched):
                 return found
             url = found
-        raise Forbidden(f"{shown(address)}: redirects more than {MOST_REDIRECTS} times")
+        raise Forbidden(f"{shown(str(address))}: redirects more than {MOST_REDIRECTS} times")
 
     def _hop(
         self, url: httpx.URL, headers: dict[str, str], call: _Call, at_most: int, seconds: float
@@ -195,6 +214,33 @@ class Fetcher:
         # An operator with an authority of their own names it with SSL_CERT_FILE, as for other programs.
         self._ssl_context = self._ssl_context or httpx.create_ssl_context()
         return self._ssl_context
+
+
+def _until(stop: Event, work: Callable[[], Fetched]) -> Fetched:
+    """What `work` gives or raises. Raises `AskedToStop` soon after `stop` is set: what was waiting for a
+    server is then left to itself, in a thread that ends with its time or with the program."""
+    ends: list[Callable[[], Fetched]] = []
+    over = Event()
+
+    def run() -> None:
+        try:
+            found = work()
+            ends.append(lambda: found)
+        except BaseException as error:
+            ends.append(partial(_raise, error))
+        over.set()
+
+    if not stop.is_set():
+        Thread(target=run, name="fetch", daemon=True).start()
+        while not over.wait(STOP_SECONDS) and not stop.is_set():
+            pass
+    if not ends:
+        raise AskedToStop
+    return ends[0]()
+
+
+def _raise(error: BaseException) -> Fetched:
+    raise error
 
 
 def shown(address: str) -> str:
@@ -295,7 +341,9 @@ def _decoded(pieces: Iterable[bytes], encoding: str, where: str) -> Iterator[byt
         return
     if encoding not in ("gzip", "x-gzip", "deflate"):
         raise NotFetched(f"{where}: is compressed in a way that we did not ask for", status=200)
-    decoder, members = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32), 1
+    first, pieces = _begun(pieces)
+    raw = encoding == "deflate" and _is_raw_deflate(first)
+    decoder, members = zlib.decompressobj(wbits=-zlib.MAX_WBITS if raw else zlib.MAX_WBITS | 32), 1
     for piece in pieces:
         rest = piece
         while rest:
@@ -310,6 +358,24 @@ def _decoded(pieces: Iterable[bytes], encoding: str, where: str) -> Iterator[byt
         if not more:
             raise NotFetched(f"{where}: the answer broke off", status=200)
         yield more
+
+
+def _begun(pieces: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The first two bytes, as far as there are any, and all of the pieces."""
+    left, begun = iter(pieces), b""
+    while len(begun) < 2 and (piece := next(left, None)) is not None:
+        begun += piece
+    return begun[:2], chain((begun,), left)
+
+
+def _is_raw_deflate(first: bytes) -> bool:
+    """Whether these two bytes begin DEFLATE data without a wrapper (RFC 9110, 8.4.1.2: some send such).
+
+    They cannot be both: what begins zlib data (RFC 1950, 2.2) or gzip would be a block whose unused bits are
+    set, or of the type that does not exist (RFC 1951, 3.2.3 and 3.2.4).
+    """
+    zlib_data = len(first) == 2 and first[0] & 0x0F == 8 and int.from_bytes(first) % 31 == 0
+    return not zlib_data and first != b"\x1f\x8b"
 
 
 # The connection

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,8 @@ FORMAT: Final = 1
 MOST_POSTS: Final = 10_000
 MOST_TEXT: Final = 60_000_000
 """Characters of all posts together."""
+RECENT: Final = timedelta(minutes=10)
+"""A feed or page that was read is not asked again for so long, when a letter is due and none goes."""
 
 log = logging.getLogger("weekbrief.feed")
 
@@ -256,3 +258,8 @@ def _instant(text: str | None) -> datetime | None:
 def failed(kept: Kept, problem: str, *, now: datetime) -> Kept:
     """The copy after a try that gave nothing."""
     return replace(kept, asked_at=now, problem=problem)
+
+
+def recent(at: datetime | None, now: datetime) -> bool:
+    """Whether something that was read `at` an instant, if ever, is not asked again by `now`."""
+    return at is not None and timedelta(0) <= now - at < RECENT

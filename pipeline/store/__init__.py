@@ -7,8 +7,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
+from pipeline.store import broken_text
 from pipeline.store.counting import Counts, check_sum, counts
 from pipeline.store.editions import Editions
 from pipeline.store.engine import open_engine
@@ -105,6 +106,7 @@ class Store:
 def open_store(storage: str, *, now: datetime) -> Store:
     """Open `sqlite:///path` or `postgresql://…`, migrating it first. Raises `StorageError`."""
     engine = open_engine(storage)
+    event.listen(engine, "handle_error", broken_text.in_plain_words, retval=True)
     installations = Installations(engine)
     try:
         migrate(engine)

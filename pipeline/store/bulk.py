@@ -12,6 +12,7 @@ import gc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, Table, bindparam, func, select, update
@@ -20,8 +21,9 @@ from sqlalchemy.dialects import sqlite
 from pipeline.crashpoint import crashpoint
 from pipeline.store import tables
 from pipeline.store.consents import append, as_record
-from pipeline.store.engine import StorageTrouble, is_sqlite, readers, writing
-from pipeline.store.people import as_subscriber, in_turn
+from pipeline.store.engine import is_sqlite, readers, writing
+from pipeline.store.lock import in_turn, undisturbed
+from pipeline.store.people import as_subscriber
 from pipeline.store.shadows import Shadows
 from pipeline.store.suppressions import Suppression, suppress
 from subscribers.consent import ConsentKind, ConsentRecord
@@ -31,9 +33,6 @@ from subscribers.taking_in import Fate, Standing, Wanted, after, fate, leaves
 
 CHUNK: Final = 1_000
 """People in a transaction: a list of a million never stands in memory, and others can write in between."""
-
-MAX_TRIES: Final = 5
-"""How often a chunk is begun that others keep from being written."""
 
 SWEEP_EVERY: Final = 25
 """Chunks between two looks for garbage; a look takes about 50 ms."""
@@ -67,7 +66,7 @@ class Bulk:
         after its commit, or, if `whole`, before it. `ASKED` is only told: to ask them is up to the caller."""
         if not whole:
             for chunk in chunks:
-                yield self._take_alone(chunk, now)
+                yield undisturbed(partial(self._take_alone, chunk, now))
             return
         with writing(self._engine) as connection:
             in_turn(connection)
@@ -115,17 +114,10 @@ class Bulk:
             last = rows[-1].address_key
 
     def _take_alone(self, chunk: Sequence[Wanted], now: datetime) -> list[Fate]:
-        """One chunk in a transaction of its own, and again where another program was in its way: then nothing
-        of it was written."""
-        for tries_left in reversed(range(MAX_TRIES)):
-            try:
-                with writing(self._engine) as connection:
-                    in_turn(connection)
-                    return self._take(connection, chunk, now)
-            except StorageTrouble as trouble:
-                if not (trouble.locked and tries_left):
-                    raise
-        raise AssertionError("the last try ends this")
+        """One chunk in a transaction of its own."""
+        with writing(self._engine) as connection:
+            in_turn(connection)
+            return self._take(connection, chunk, now)
 
     def _take(self, connection: Connection, chunk: Sequence[Wanted], now: datetime) -> list[Fate]:
         self._sweep()

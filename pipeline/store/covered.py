@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Engine, or_, select
 
 from emails.delivery import EditionState
-from pipeline.sameness import Covered, covered_by
+from pipeline.sameness import Covered, SentPost, covered_by
 from pipeline.store import tables
 from pipeline.store.engine import readers
 
@@ -15,8 +15,12 @@ def covered_posts(engine: Engine) -> Covered:
     edition = tables.edition.c
     with readers(engine).connect() as connection:
         rows = connection.execute(
-            select(edition.post_key, edition.post_url, edition.post_text).where(
-                or_(edition.state != EditionState.CANCELLED, edition.started_at.is_not(None))
-            )
+            select(
+                edition.post_key.label("key"),
+                edition.post_url.label("url"),
+                edition.post_title.label("title"),
+                edition.post_text.label("text"),
+                edition.example,
+            ).where(or_(edition.state != EditionState.CANCELLED, edition.started_at.is_not(None)))
         )
-        return covered_by([(row.post_key, row.post_url, row.post_text) for row in rows])
+        return covered_by([SentPost(**row._mapping) for row in rows])

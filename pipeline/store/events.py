@@ -20,8 +20,11 @@ from pipeline.crashpoint import crashpoint
 from pipeline.store import tables
 from pipeline.store.acting import RESTORED, count_refusals, hold, lock, prove, suppress_reported
 from pipeline.store.engine import insert_all_new, is_sqlite, readers, writing
+from pipeline.store.lock import undisturbed
 from pipeline.store.reported import Found, Report, each_once, event_key, find, fresh
 from pipeline.store.shadows import Shadows
+from pipeline.store.suppressions import suppress
+from subscribers.reports import reason_of
 
 __all__ = ["RESTORED", "Events", "Report", "Strikes", "Taken"]
 
@@ -84,8 +87,13 @@ class Events:
         return [(each.report, each.subscriber_id) for each in found if each.subscriber_id is not None]
 
     def take(self, reports: Sequence[Report], *, done: Sequence[int] = ()) -> Taken:
-        """Note what is new among `reports`, act on it, and forget the calls `done`: one transaction."""
+        """Note what is new among `reports`, act on it, and forget the calls `done`: one transaction. Raises
+        `StorageError` when nobody can tell who was erased; then nothing is noted, and the calls stay."""
+        return undisturbed(lambda: self._take(reports, done))
+
+    def _take(self, reports: Sequence[Report], done: Sequence[int]) -> Taken:
         with writing(self._engine) as connection:
+            self._shadows.require(connection)
             if not is_sqlite(connection):
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             told = find(connection, each_once(reports))
@@ -93,6 +101,7 @@ class Events:
             found = _note(connection, told)
             proven = prove(connection, found)
             suppressed = suppress_reported(connection, found, self._shadows)
+            suppressed += _suppress_wished(connection, found, self._shadows)
             count_refusals(connection, found)
             if done:
                 connection.execute(delete(tables.incoming).where(_incoming.id.in_(done)))
@@ -185,6 +194,19 @@ def _note(connection: Connection, told: Sequence[Found]) -> list[Found]:
         return []
     new = insert_all_new(connection, tables.event, [_row(each) for each in told])
     return [each for each in told if event_key(each.report.event) in new]
+
+
+def _suppress_wished(connection: Connection, found: Sequence[Found], shadows: Shadows) -> int:
+    """The same for addresses that somebody wishes to move to: the owner did not want to be asked, or there is
+    no such mailbox."""
+    told = [(each.wished, each.report) for each in found if each.wished is not None]
+    places = shadows.places(connection, {key for key, _ in told})
+    changed = 0
+    for key, report in sorted(told, key=lambda one: places[one[0]]):
+        if reason := reason_of(report.event):
+            at = report.event.occurred_at or report.received_at
+            changed += suppress(connection, places[key], reason, source=report.event.provider, at=at)
+    return changed
 
 
 def _row(found: Found) -> dict[str, object]:

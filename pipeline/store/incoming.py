@@ -96,13 +96,16 @@ class Incoming:
             ]
 
     def failed(self, call: Raw, error: str) -> int:
-        """Note that a call could not be read; it stays. Gives how often that was."""
+        """Note that a call could not be read; it stays. Gives how often that was; of two who read it at the
+        same moment one counts."""
         with writing(self._engine) as connection:
-            tries: int | None = connection.execute(
+            connection.execute(
                 update(tables.incoming)
-                .where(_incoming.id == call.id)
-                .values(tries=_incoming.tries + 1, error=error[:500])
-                .returning(_incoming.tries)
+                .where(_incoming.id == call.id, _incoming.tries == call.tries)
+                .values(tries=call.tries + 1, error=error[:500])
+            )
+            tries: int | None = connection.execute(
+                select(_incoming.tries).where(_incoming.id == call.id)
             ).scalar_one_or_none()
             return tries or 0
 

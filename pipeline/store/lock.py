@@ -8,17 +8,24 @@ refused by its lease epoch.
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, text
 
 from pipeline.store.engine import StorageError, StorageTrouble, is_sqlite
 
 _SENDER_LOCK = 7_305_131_902
+_LISTS = 0x7765656B6C697374  # "weeklist"
 LOOKS = 3
 """How often a pooler gets the chance to show itself; others may be using it at the same time."""
+
+MOST_TRIES = 5
+"""How often a transaction is begun that others keep from being written."""
+
+Result = TypeVar("Result")
 
 
 class AnotherRun(Exception):
@@ -35,6 +42,26 @@ def sender_lock(engine: Engine) -> Iterator[None]:
     hold = _flock(engine) if is_sqlite(engine) else _advisory(engine)
     with hold:
         yield
+
+
+def in_turn(connection: Connection) -> None:
+    """To be asked before a whole list of people or addresses is written: on PostgreSQL two lists with the
+    same ones in another order would wait for each other in a circle, so they go one after the other. SQLite
+    has one writer anyway."""
+    if not is_sqlite(connection):
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LISTS})
+
+
+def undisturbed(transaction: Callable[[], Result]) -> Result:
+    """What `transaction` gives, which is done again where another program was in its way: then nothing of it
+    was written. Raises `StorageTrouble` when it never gets through."""
+    for _ in range(MOST_TRIES - 1):
+        try:
+            return transaction()
+        except StorageTrouble as trouble:
+            if not trouble.locked:
+                raise
+    return transaction()
 
 
 @contextmanager

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, text, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from pipeline.store import tables
-from pipeline.store.engine import insert_new, is_sqlite
+from pipeline.store.engine import insert_new
 from pipeline.store.suppressions import suppress
 from subscribers.addresses import Address
 from subscribers.consent import ConsentKind, ConsentRecord
@@ -21,17 +21,6 @@ from subscribers.subscriber import Frequency, Subscriber, SubscriberState
 from subscribers.suppression import SuppressionReason
 
 _subscriber, _suppression = tables.subscriber.c, tables.suppression.c
-
-
-_LISTS = 0x7765656B6C697374  # "weeklist"
-
-
-def in_turn(connection: Connection) -> None:
-    """To be asked before a whole list of people is written: on PostgreSQL two lists with the same people in
-    another order would wait for each other in a circle, so they go one after the other. SQLite has one
-    writer anyway."""
-    if not is_sqlite(connection):
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LISTS})
 
 
 def by_id(connection: Connection, subscriber_id: int, *, lock: bool = False) -> Subscriber | None:

@@ -15,16 +15,18 @@ from emails.events import Event, EventKind
 from emails.events.reading import is_delivery
 from pipeline.store import tables
 
-_event, _person, _edition, _subscriber = (
+_event, _person, _edition, _subscriber, _change = (
     tables.event.c,
     tables.delivery.c,
     tables.edition.c,
     tables.subscriber.c,
+    tables.address_change.c,
 )
 
 WITHOUT_EDITION = 26
 """Where a report names no edition: how many of the newest are looked through."""
 _NOTICE = re.compile(r"-(?:confirm|remind|welcome|data)-(\d{1,15})-")
+_CHANGE = re.compile(r"-change-(\d{1,15})-(\d{1,15})\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,9 @@ class Found:
     person: int | None = None
     """The subscriber it is about where it names no delivery: of a notice (a confirmation, a welcome), or of
     an address in the provider's own records."""
+    wished: str | None = None
+    """The address that it is about, as one person's key, of a notice that asks whether that is somebody's new
+    one. It says nothing of who asked for it: they have another address as long as nobody confirms."""
 
     @property
     def edition_id(self) -> int | None:
@@ -60,7 +65,7 @@ class Found:
 
     @property
     def is_foreign(self) -> bool:
-        return self.subscriber_id is None
+        return self.subscriber_id is None and self.wished is None
 
     @property
     def is_strike(self) -> bool:
@@ -97,15 +102,18 @@ def find(connection: Connection, reports: Sequence[Report]) -> list[Found]:
             wanted[event.edition][event.delivery_id] = int(event.delivery_id[32:], 16)
     rows = {edition: _deliveries(connection, edition, ids) for edition, ids in wanted.items()}
     known = _known(connection, [report.event.address for report in reports if report.asked])
+    wishes = _wishes(connection, [wish for report in reports if (wish := _wish(report, here))])
     return [
         Found(
             report=report,
             delivery=rows[report.event.edition].get(report.event.delivery_id or "")
             if _may_be_ours(report.event, here)
             else None,
-            person=_notice_to(report, here) or known.get(report.event.address or ""),
+            person=_notice_to(report, here) or _mover(wish) or known.get(report.event.address or ""),
+            wished=None if wish is None else wish.address_key,
         )
         for report in reports
+        for wish in [wishes.get(_wish(report, here))]
     ]
 
 
@@ -151,9 +159,36 @@ def _deliveries(connection: Connection, edition: str | None, ids: Mapping[str, i
 
 
 def _notice_to(report: Report, here: str) -> int | None:
-    """Who got a notice (`pipeline.notices`). Its id can be guessed, so only a signed report counts."""
+    """Who got a notice (`pipeline.notices`)."""
+    named = _NOTICE.match(_notice(report, here))
+    return int(named[1]) if named else None
+
+
+def _wish(report: Report, here: str) -> tuple[int, int] | None:
+    """Of the notice that asks at a new address: whose wish it was, and its number."""
+    named = _CHANGE.match(_notice(report, here))
+    return (int(named[1]), int(named[2])) if named else None
+
+
+def _wishes(
+    connection: Connection, wishes: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int] | None, Row[Any]]:
+    if not wishes:
+        return {}
+    numbers = {number for _, number in wishes}
+    rows = connection.execute(select(tables.address_change).where(_change.id.in_(numbers)))
+    return {(row.subscriber_id, row.id): row for row in rows}
+
+
+def _mover(wish: Row[Any] | None) -> int | None:
+    """Who has the new address by now, because its owner confirmed it."""
+    return wish.subscriber_id if wish is not None and wish.done_at is not None else None
+
+
+def _notice(report: Report, here: str) -> str:
+    """What a notice is called, without the installation; empty for anything else. It can be guessed, so only
+    a signed report counts."""
     event = report.event
     if not report.signed or event.edition != "notice" or event.installation != here:
-        return None
-    named = _NOTICE.match((event.delivery_id or "").removeprefix(here))
-    return int(named[1]) if named else None
+        return ""
+    return (event.delivery_id or "").removeprefix(here)

@@ -24,10 +24,13 @@ class Shadows:
 
     def __init__(self) -> None:
         self._of: Callable[[str], Sequence[str]] | None = None
+        self._fingerprint: str | None = None
+        self._sure = False
 
-    def know(self, of: Callable[[str], Sequence[str]]) -> None:
-        """`of` gives the shadows of an address key, by the secret of today and by former ones."""
-        self._of = of
+    def know(self, of: Callable[[str], Sequence[str]], *, fingerprint: str | None = None) -> None:
+        """`of` gives the shadows of an address key, by the secret of today and by former ones; `fingerprint`
+        tells this secret from another (`Signer.fingerprint`), None: it is known to be the right one."""
+        self._of, self._fingerprint, self._sure = of, fingerprint, False
 
     def of(self, address_key: str) -> Sequence[str]:
         """The shadows under which this address may stand; none while the secret is not known."""
@@ -47,13 +50,21 @@ class Shadows:
         return own
 
     def require(self, connection: Connection) -> None:
-        """Raises `StorageError` when people were erased here and nobody could tell who: without the secret
-        an import would bring them, or their address, back."""
-        if self._of is not None:
+        """Raises `StorageError` when people were erased here and nobody could tell who: without the secret,
+        or with another one, an import or a report would bring them, or their address, back."""
+        if self._sure or self._is_right(connection):
+            self._sure = True
             return
         erased = select(tables.suppression.c.reason).where(HIDDEN)
         if connection.execute(erased.limit(1)).first() is not None:
+            wrong = "without" if self._of is None else "with another"
             raise StorageError(
-                "people were erased here, and without WEEKBRIEF_SECRET nobody can tell who must not be added "
-                "again; set it as it was"
+                f"people were erased here, and {wrong} WEEKBRIEF_SECRET nobody can tell who must not be "
+                "added again; set it as it was"
             )
+
+    def _is_right(self, connection: Connection) -> bool:
+        if self._of is None or self._fingerprint is None:
+            return self._of is not None
+        known = connection.execute(select(tables.installation.c.secret_fingerprint)).scalar_one()
+        return known in (None, self._fingerprint)

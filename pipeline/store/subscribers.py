@@ -12,11 +12,11 @@ from pipeline.store import tables
 from pipeline.store.consents import append, as_record
 from pipeline.store.engine import readers, writing
 from pipeline.store.erasing import erase, erase_stranger
+from pipeline.store.lock import in_turn
 from pipeline.store.people import (
     as_subscriber,
     by_id,
     by_key,
-    in_turn,
     insert_person,
     lift,
     record,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from pipeline.store import tables
 from pipeline.store.engine import insert_new, readers, writing
+from pipeline.store.lock import in_turn, undisturbed
 from pipeline.store.shadows import Shadows
 from subscribers.suppression import SuppressionReason
 
@@ -76,15 +78,17 @@ class Suppressions:
         """Take these in, a thousand to a transaction; a stronger reason replaces a weaker one. Of those who
         were erased only the hash stays. Gives how many changed anything. Raises `StorageError` when nobody
         can tell who was erased."""
-        changed = 0
-        for chunk in _chunks(found):
-            with writing(self._engine) as connection:
-                self._shadows.require(connection)
-                places = self._shadows.places(connection, {each.address_key for each in chunk})
-                for each in sorted(chunk, key=lambda one: places[one.address_key]):
-                    place = places[each.address_key]
-                    changed += suppress(connection, place, each.reason, source=each.source, at=each.since)
-        return changed
+        return sum(undisturbed(partial(self._add, chunk)) for chunk in _chunks(found))
+
+    def _add(self, chunk: Sequence[Suppression]) -> int:
+        with writing(self._engine) as connection:
+            in_turn(connection)
+            self._shadows.require(connection)
+            places = self._shadows.places(connection, {each.address_key for each in chunk})
+            return sum(
+                suppress(connection, places[each.address_key], each.reason, source=each.source, at=each.since)
+                for each in sorted(chunk, key=lambda one: places[one.address_key])
+            )
 
     def lift(self, address_key: str, *, who: str, reason: str, now: datetime) -> bool:
         """Take one away, in a person's name. False when there was none. Whoever was erased stays so: only

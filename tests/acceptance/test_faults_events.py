@@ -7,7 +7,8 @@ import itertools
 import json
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select, text, update
 
 from emails.delivery import Answer, AnswerClass, DeliveryState, Receipt, Request
 from emails.events import Event, EventKind, ses
@@ -30,14 +31,17 @@ from pipeline.patience import StopReason
 from pipeline.settings import Doubt
 from pipeline.store import Counts, Store, tables
 from pipeline.store.editions import Edition
-from pipeline.store.events import RESTORED, Report
+from pipeline.store.engine import StorageError
+from pipeline.store.events import RESTORED, Events, Report
 from pipeline.store.facts import facts_of
 from pipeline.store.incoming import MAX_TRIES, Raw
+from pipeline.store.shadows import Shadows
 from pipeline.web.hooks import MAX_CALL, Hooks
 from pipeline.web.site import Clock
 from subscribers.addresses import normalise
 from subscribers.reports import KEEPS_REFUSING
 from subscribers.suppression import SuppressionReason
+from subscribers.tokens import Signer
 from tests import builders, webhooks
 from tests.acceptance.faulty import faulty, kill
 from tests.builders import NOW
@@ -198,6 +202,13 @@ def sent(desk: Desk) -> Desk:
 @pytest.fixture(autouse=True)
 def amazon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ses, "certificates", ses.Certificates(webhooks.certificate))
+
+
+def until(true: Callable[[], object]) -> None:
+    ends = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < ends, "it never came true"
+        time.sleep(0.02)
 
 
 def answered(kind: AnswerClass, **more: Any) -> Answer:
@@ -563,6 +574,150 @@ def test_a_complaint_about_a_confirmation_letter_stops_the_next(sent: Desk) -> N
     notice = f"{sent.store.installation.id}-confirm-{known.id}-1"
     done = sent.told("complaint", 3, edition="notice", delivery=notice)
     assert (done.taken.foreign, done.taken.suppressed) == (0, 1)
+    assert sent.suppression(3) is SuppressionReason.COMPLAINT
+
+
+def wish(sent: Desk, place: int, address: str) -> tuple[int, int, str]:
+    """Somebody wishes to move: their number, that of the wish, and what its notice is called."""
+    known = sent.store.subscribers.by_key(f"reader{place}@example.org")
+    assert known is not None
+    change = sent.store.preferences.ask_move(known.id, normalise(address), at=NOW)
+    assert change is not None
+    return known.id, change.id, f"{sent.store.installation.id}-change-{known.id}-{change.id}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [("hard_bounce", SuppressionReason.HARD_BOUNCE), ("complaint", SuppressionReason.COMPLAINT)],
+)
+def test_a_report_about_the_notice_to_a_new_address_is_about_that_address(
+    sent: Desk, kind: str, reason: SuppressionReason
+) -> None:
+    """Who wishes to move has another address: nothing is said of that."""
+    _, change, notice = wish(sent, 3, "New@Example.net")
+    done = sent.told(kind, 3, edition="notice", delivery=notice)
+    assert (done.taken.foreign, done.taken.suppressed) == (0, 1)
+    assert sent.suppression(3) is None
+    assert sent.store.subscribers.suppression("new@example.net") is reason
+    assert not sent.store.preferences.move(change, at=NOW, wording="Ja", page="")
+
+
+def test_who_is_asked_at_a_new_address_and_leaves_there_takes_nobody_along(sent: Desk) -> None:
+    number, _, notice = wish(sent, 3, "new@example.net")
+    done = sent.told("unsubscribed", 3, provider=LETTERMINT, edition="notice", delivery=notice)
+    assert (done.taken.new, done.taken.foreign) == (1, 0)
+    known = sent.store.subscribers.by_id(number)
+    assert known is not None
+    assert known.state == "active"
+
+
+def test_a_complaint_about_the_notice_of_a_move_that_was_confirmed_stops_the_next_letter(sent: Desk) -> None:
+    _, change, notice = wish(sent, 3, "new@example.net")
+    assert sent.store.preferences.move(change, at=NOW, wording="Ja", page="")
+    done = sent.told("complaint", 3, edition="notice", delivery=notice)
+    assert (done.taken.foreign, done.taken.suppressed) == (0, 1)
+    assert sent.store.subscribers.suppression("new@example.net") is SuppressionReason.COMPLAINT
+
+
+@pytest.mark.fault(75)
+def test_a_report_about_a_notice_of_another_s_move_or_of_none_acts_on_nobody(sent: Desk) -> None:
+    number, change, notice = wish(sent, 3, "new@example.net")
+    wish(sent, 4, "other@example.net")
+    before = sent.everything()
+    moves = f"{sent.store.installation.id}-change"
+    for named in (f"{moves}-{number + 1}-{change}", f"{moves}-{number}-{change + 9}", f"{notice}-1"):
+        assert sent.told("complaint", 3, edition="notice", delivery=named).taken.foreign == 1, named
+    assert sent.store.preferences.forget_changes(before=NOW + timedelta(days=9)) == 2
+    sent.told("complaint", 3, edition="notice", delivery=notice)
+    for provider in providers().values():
+        if not provider.signs_body:
+            sent.told("complaint", 3, provider=provider, edition="notice", delivery=notice)
+    assert sent.everything() == before
+
+
+def test_a_report_of_a_wish_to_move_to_an_erased_address_stays_under_its_hash(sent: Desk) -> None:
+    store = sent.store
+    store.shadows.know(lambda key: (f"shadow of {key.replace('@', ' at ')}",))
+    gone = store.subscribers.by_key("reader9@example.org")
+    assert gone is not None
+    (shadow,) = store.shadows.of(gone.address_key)
+    store.subscribers.erase(gone.id, shadow=shadow, at=NOW)
+    _, _, notice = wish(sent, 3, "reader9@example.org")
+    sent.told("complaint", 3, edition="notice", delivery=notice)
+    found = {row.address_key: row.reason for row in sent.rows(tables.suppression)}
+    assert found == {shadow: "complaint"}
+
+
+# Without the secret
+
+
+@pytest.mark.parametrize("secret", ["none", "another"])
+def test_reports_wait_while_nobody_can_tell_who_was_erased(
+    sent: Desk, secret: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    right, shadows = Signer(b"the secret of today, 32 characters"), Shadows()
+    store = replace(sent.store, shadows=shadows, events=Events(sent.store.engine, shadows))
+    gone = store.subscribers.by_key("reader9@example.org")
+    assert gone is not None
+    store.subscribers.erase(gone.id, shadow=right.shadow(gone.address_key), at=NOW)
+    store.installations.adopt_secret(right.fingerprint)
+    before = sent.everything()
+    if secret == "another":
+        other = Signer(b"another secret with 32 characters.")
+        store.shadows.know(other.shadows, fingerprint=other.fingerprint)
+    for place in (3, 9):
+        assert sent.tell("complaint", place).status_code == 200
+    for _ in range(MAX_TRIES + 1):
+        with pytest.raises(StorageError, match="WEEKBRIEF_SECRET"):
+            digest(store)
+    bell = threading.Event()
+    bell.set()
+    with events.reading(store, bell=bell):
+        until(lambda: "reports wait" in caplog.text)
+    assert sent.everything() == before
+    assert store.incoming.unread() == (2, 0), "none is lost, and none counts as one that cannot be read"
+    store.shadows.know(right.shadows, fingerprint=right.fingerprint)
+    done = digest(store)
+    assert (done.calls, done.taken.new, done.taken.suppressed) == (2, 2, 1)
+    assert sent.suppression(3) is SuppressionReason.COMPLAINT
+    assert "reader9" not in str(sent.rows(tables.suppression))
+
+
+def test_where_nobody_was_erased_reports_act_without_the_secret(sent: Desk) -> None:
+    other = Signer(b"another secret with 32 characters.")
+    sent.store.installations.adopt_secret("f" * 32)
+    sent.store.shadows.know(other.shadows, fingerprint=other.fingerprint)
+    assert sent.told("complaint", 3).taken.suppressed == 1
+
+
+# Another program in the way
+
+
+@pytest.mark.parametrize("storage", ["postgresql"], indirect=True)
+def test_reports_that_another_program_is_in_the_way_of_are_read_again(sent: Desk) -> None:
+    """Somebody else has the suppression and wants the person; the reader has the person and wants the
+    suppression. PostgreSQL ends the one who has waited for a second; SQLite has one writer at a time."""
+    store = sent.store
+    store.subscribers.suppress("reader3@example.org", SuppressionReason.UNSUBSCRIBED, source="x", at=NOW)
+    assert sent.tell("complaint", 3).status_code == 200
+    waits = text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+
+    def blocked() -> bool:
+        with store.engine.connect() as other:
+            return bool(other.execute(waits).scalar_one())
+
+    with ThreadPoolExecutor(1) as pool, store.engine.begin() as connection:
+        connection.execute(text("SET LOCAL deadlock_timeout = '60s'"))
+        lock = "SELECT 1 FROM {} WHERE address_key = 'reader3@example.org' FOR UPDATE"
+        connection.execute(text(lock.format("suppression"))).all()
+        done = pool.submit(digest, store)
+        until(blocked)
+        connection.execute(text(lock.format("subscriber"))).all()
+        connection.commit()
+        assert done.result(60).taken.suppressed == 1
     assert sent.suppression(3) is SuppressionReason.COMPLAINT
 
 

@@ -153,9 +153,9 @@ def test_no_other_post_goes_for_the_one_an_editor_chose(living: Living) -> None:
     assert living.run().post == "Op de trap"
 
 
-def _choose(living: Living, post: str) -> None:
+def _choose(living: Living, post: str, day: str | None = DAY) -> None:
     (living.letter.path / "editions").mkdir()
-    (living.letter.path / "editions" / f"{DAY}.yaml").write_text(f'post: "{post}"\n', "utf-8")
+    (living.letter.path / "editions" / f"{day}.yaml").write_text(f'post: "{post}"\n', "utf-8")
 
 
 def test_a_quiet_week_does_not_ask_the_feed_at_each_look(living: Living) -> None:
@@ -250,6 +250,27 @@ def test_what_a_page_turns_out_to_say_was_sent_before(living: Living) -> None:
     report = living.run()
     assert report.outcome == "held"
     assert any("its text was sent before" in note for note in report.notes)
+
+
+@pytest.mark.fault(98)
+def test_a_blog_that_moved_and_shows_beginnings_only_is_not_sent_again(living: Living) -> None:
+    """Ids, links, dates and the copy are new, the feed gives less than it did, and the page is of no help."""
+    whole = faultfeed.story("tas") + "<p>Morgen verder, aan dezelfde deur.</p>"
+    living.show(item("tas", content=whole))
+    assert living.run().outcome == "sent"
+    for copy in (living.letter.path / "var" / "feeds").glob("*.json"):
+        copy.unlink()
+    living.letter.clock.jump(days=7)
+    moved = {"guid": "new", "link": f"{living.web.url}/anders/", "date": NEWER}
+    living.show(item("tas", summary=faultfeed.story("tas"), **moved))
+    living.web.play(faultfeed.body(faultfeed.page("brood"), "text/html"), path="/anders/")
+    report = living.run()
+    assert report.outcome == "held"
+    assert any("it looks like the post of this title that was sent before" in note for note in report.notes)
+    assert living.letter.once_each(3)
+    _choose(living, f"{living.web.url}/anders/", day=report.edition)
+    living.letter.clock.jump(minutes=11)
+    assert living.run().outcome == "sent", "the editor knows better"
 
 
 @pytest.mark.fault(98)

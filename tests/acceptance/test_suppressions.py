@@ -219,3 +219,22 @@ def test_what_cannot_be_read_is_told_by_status_and_forgotten_after_a_month(lette
     with letter.store() as store:
         assert store.incoming.forget_unreadable(before=at + KEPT_FOR) == 1
         assert store.incoming.unread() == (0, 0)
+
+
+def test_by_another_secret_reports_are_not_read_and_the_provider_s_list_is_not_taken(letter: Faulty) -> None:
+    """Nobody could tell then whether one of them was erased: the address would come back in clear."""
+    letter.ask("run", "--now", NOW)
+    with letter.store() as store:
+        store.incoming.keep([Raw(provider="postmark", received_at=datetime.now(UTC), body=b"{}")])
+    another = {"WEEKBRIEF_SECRET": "another-secret-that-nothing-was-signed-with"}
+    for words in (("sync",), ("suppressions", "import", "--from-provider")):
+        with FaultServer(
+            [says(200, {"Suppressions": [entry("new@example.org", "HardBounce")]})] * 9
+        ) as server:
+            letter.write(base_url=server.url)
+            done = letter.weekbrief(*words, **another)
+        assert done.returncode == 2, done.stderr
+        assert "WEEKBRIEF_SECRET" in done.stderr
+    with letter.store() as store:
+        assert store.incoming.unread() == (1, 0)
+        assert list(store.suppressions.listed()) == []

@@ -18,6 +18,7 @@ from pipeline.exporting import as_csv, as_json_lines
 from pipeline.importing import Decision, foresee_rows
 from pipeline.store import Store, open_store
 from pipeline.store.bulk import CHUNK, Bulk
+from pipeline.store.suppressions import Suppression
 from subscribers.addresses import normalise
 from subscribers.consent import ConsentKind, ConsentRecord, verify
 from subscribers.importing import ImportProblem, ListFile
@@ -311,6 +312,48 @@ def test_two_lists_with_the_same_people_in_another_order_do_not_wait_in_a_circle
         fates += [fate for some in slow for fate in some]
         assert quick.result(60) == [Fate.ALREADY_ACTIVE, Fate.ALREADY_ACTIVE]
     assert fates == [Fate.ADDED, Fate.ADDED]
+
+
+@on_postgresql
+def test_a_list_of_suppressions_and_one_of_people_do_not_wait_in_a_circle(store: Store) -> None:
+    """The list of people has b and comes to a, which is suppressed already; the other begins with a."""
+    bounced = SuppressionReason.HARD_BOUNCE
+    store.subscribers.suppress("a@x.example", bounced, source="hook", at=NOW)
+    rows = wanted("email,status\nb@x.example,complained\na@x.example,complained\n")
+    slow = Bulk(store.engine, store.shadows).take_in(iter([rows[:1], rows[1:]]), now=NOW, whole=True)
+    fates = next(slow)
+    by_hand = [
+        Suppression(address_key=key, reason=SuppressionReason.MANUAL, source="by hand", since=NOW)
+        for key in ("a@x.example", "b@x.example")
+    ]
+    with ThreadPoolExecutor(1) as pool:
+        quick = pool.submit(store.suppressions.add, by_hand)
+        wait_until_blocked(store)
+        fates += [fate for some in slow for fate in some]
+        assert quick.result(60) == 2
+    assert fates == [Fate.KEPT_OUT, Fate.KEPT_OUT]
+    found = {each.address_key: each.reason for each in store.suppressions.listed()}
+    assert found == dict.fromkeys(("a@x.example", "b@x.example"), SuppressionReason.MANUAL)
+
+
+@on_postgresql
+def test_suppressions_that_another_program_is_in_the_way_of_are_taken_in_again(store: Store) -> None:
+    keys = ("a@x.example", "b@x.example")
+    for key in keys:
+        store.subscribers.suppress(key, SuppressionReason.HARD_BOUNCE, source="hook", at=NOW)
+    found = [
+        Suppression(address_key=key, reason=SuppressionReason.MANUAL, source="by hand", since=NOW)
+        for key in keys
+    ]
+    lock = "SELECT 1 FROM suppression WHERE address_key = '{}' FOR UPDATE"
+    with ThreadPoolExecutor(1) as pool, store.engine.begin() as connection:
+        connection.execute(text("SET LOCAL deadlock_timeout = '60s'"))
+        connection.execute(text(lock.format("b@x.example"))).all()
+        done = pool.submit(store.suppressions.add, found)
+        wait_until_blocked(store)
+        connection.execute(text(lock.format("a@x.example"))).all()
+        connection.commit()
+        assert done.result(60) == 2
 
 
 @on_postgresql

@@ -55,6 +55,18 @@ def test_json_is_one_object_a_line_with_the_contracts_keys(post):
     assert full["candidates"] == []
 
 
+@pytest.mark.fault(96)
+@pytest.mark.parametrize("label", ["iso-8859-1", "windows-1252", "koi8-r", "utf-16"])
+def test_a_file_whose_charset_lies(post, label):
+    words = POST.partition("## Begin")[2].replace("rust", "rúst").split("\n\n")
+    paragraphs = "".join(f"<p>{part}</p>" for part in words)
+    page = f"<html lang=nl><meta charset={label}><body>{paragraphs}</body></html>"
+    file = post.parent / "rust.html"
+    file.write_text(page, "utf-8")
+    done = run(str(file), "--json")
+    assert json.loads(done.stdout)["question"]["text"] == "Wat heb jij nodig om tot rúst te komen?"
+
+
 def test_explain_ranks_all_candidates(post):
     done = run(str(post), "--json", "--explain")
     candidates = json.loads(done.stdout)["candidates"]

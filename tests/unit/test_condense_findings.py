@@ -40,6 +40,10 @@ def test_a_timeless_pick_has_no_findings():
         ("Wat heb jij nodig en wat laat je los?", "it asks two things"),
         ("Heb jij vandaag rust genomen?", "it can be answered with yes or no"),
         (f"Wat heb jij nodig {'als het stormt en regent ' * 6}om tot rust te komen?", "or fewer read better"),
+        ("Wat laat jij vandaag st\ufffdn?", "it has a character that could not be read (\ufffd)"),
+        ("Wat laat jij vandaag staan, ZoÃ«?", "“Ã«” was read in a wrong charset"),
+        ("Waar verlang jij naar als het â€˜stilâ€™ is?", "“â€” was read in a wrong charset"),
+        ("Wat laat jij&nbsp;vandaag liggen?", "“&nbsp;” stands for a character in HTML"),
         ("Waar verlang jij stiekem naar?", ""),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,17 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.briefing import first_brief
+from pipeline import sameness
+from pipeline.briefing import Choice, first_brief
 from pipeline.condense import condense
 from pipeline.pick import pick
 from pipeline.post import Post
 from pipeline.sameness import NOTHING_COVERED, Covered, canonical_link
 from pipeline.settings import Pick
-from pipeline.sources import Asking, SourceUnavailable
-from pipeline.sources import feed as feeds
-from pipeline.sources.feed import FeedReader, FeedResult, merged
+from pipeline.sources import Asking, SourceUnavailable, feed_pages, merging
+from pipeline.sources.feed import FeedReader, FeedResult
 from pipeline.sources.feed_format import Entry
 from pipeline.sources.kept import MOST_POSTS, Kept, KeptPost, bounded, kept_file, load, save
+from pipeline.sources.merging import merged
 from tests import faultfeed
 from tests.faultfeed import FaultFeed, fault_feed, item, rss
 
@@ -262,7 +264,7 @@ def test_of_two_entries_with_one_id_and_link_the_newest_counts(blog: Blog) -> No
 
 @pytest.mark.fault(98)
 def test_a_number_is_an_id_within_one_feed_alone() -> None:
-    one, other = (feeds.key_of(Entry(id="12"), f"https://h.example/{part}/feed") for part in ("nl", "en"))
+    one, other = (merging.key_of(Entry(id="12"), f"https://h.example/{part}/feed") for part in ("nl", "en"))
     assert one != other
 
 
@@ -282,6 +284,167 @@ def test_a_post_of_two_sources_goes_once(blog: Blog, tmp_path: Path) -> None:
         for sent in both:
             covered = NOTHING_COVERED.with_post(sent)
             assert pick(both, covered=covered, now=NOW, rule=Pick.OLDEST) == []
+
+
+WHOLE = f"{faultfeed.story('tas')}<p>Morgen verder, aan dezelfde deur en met dezelfde schouder.</p>"
+BEGUN = (
+    "Soms dragen we meer dan we merken, en het begint met je tas. Neerzetten Voorbeeld: Je komt thuis van je "
+    "werk en houdt je tas nog vast terwijl je de post bekijkt. Pas na een kwartier merk je dat […]"
+)
+ELSEWHERE = {"guid": "new", "link": "https://new.example/een-andere-plek/"}
+
+
+@pytest.mark.fault(98)
+@pytest.mark.parametrize(
+    "again",
+    [
+        item("tas", summary=BEGUN, **ELSEWHERE),
+        item("tas", summary=BEGUN.replace("[…]", "<a>Lees verder →</a>"), **ELSEWHERE),
+        item("tas", summary=BEGUN, date="Sun, 06 Sep 2026 10:00:00 GMT", **ELSEWHERE),
+    ],
+    ids=["dots", "words", "lost zone"],
+)
+def test_the_beginning_of_a_known_post_is_that_post(blog: Blog, again: str) -> None:
+    """All ids and links are new, and the feed gives less than before: the text that is known stays."""
+    (post,) = blog.posts(item("tas", content=WHOLE))
+    for week in (7, 14):
+        (later,) = blog.posts(again, now=NOW + timedelta(days=week))
+        assert (later.key, later.text) == (post.key, post.text)
+        assert later.url == "https://new.example/een-andere-plek/"
+    assert NOTHING_COVERED.with_post(post).has(later)
+
+
+@pytest.mark.fault(98)
+@pytest.mark.parametrize(
+    "other",
+    [
+        item("tas", summary=BEGUN, date=NEWER, **ELSEWHERE),
+        item("tas", summary=BEGUN, date=None, **ELSEWHERE),
+        item("tas", summary=BEGUN, **ELSEWHERE).replace("De tas bij de deur", "De tas, deel twee"),
+        item("tas", summary=BEGUN.replace("schouder", "rug").replace("Pas na", "Al na"), **ELSEWHERE),
+        item("tas", summary="Soms dragen we meer […]", **ELSEWHERE),
+        item("tas", content=faultfeed.story("brood"), **ELSEWHERE),
+    ],
+    ids=["date", "no date", "title", "words", "few words", "another story"],
+)
+def test_a_post_that_only_looks_like_a_known_one_is_another(blog: Blog, other: str) -> None:
+    (post,) = blog.posts(item("tas", content=WHOLE))
+    later = blog.posts(other, now=NOW + timedelta(days=7))
+    assert len(later) == 2
+    assert post in later, "and what was known stays as it was"
+
+
+SERIES = (
+    "Elke zondag kijken we terug op de week: wat er gebeurde, wat bleef liggen en wat we laten gaan. " * 3
+)
+
+
+def weekly(number: int, *, whole: bool) -> str:
+    told = {"content": f"<p>{SERIES}</p>{faultfeed.story('trap')}<p>Deel {number}.</p>"}
+    date = f"Sun, {6 + 7 * number:02} Sep 2026 10:00:00 +0200"
+    link = f"https://blog.example/week/{number}/"
+    one = item(
+        "trap", guid=f"w{number}", link=link, date=date, **(told if whole else {"summary": f"{SERIES} […]"})
+    )
+    return one.replace("Op de trap", "Weekoverzicht")
+
+
+@pytest.mark.fault(98)
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_posts_of_a_series_are_each_a_post(blog: Blog, whole: bool) -> None:
+    """One title, one opening, and with beginnings alone nothing but date and link to tell them apart."""
+    first = blog.posts(weekly(0, whole=True))
+    later = blog.posts(weekly(2, whole=whole), weekly(1, whole=whole), now=NOW + timedelta(days=7))
+    assert len(later) == 3
+    assert len({post.key for post in later}) == 3
+    covered = NOTHING_COVERED.with_post(first[0])
+    assert len(pick(later, covered=covered, now=NOW, rule=Pick.OLDEST)) == 2
+    if whole:
+        assert not any(covered.resembles(post) for post in later if post.key != first[0].key)
+
+
+@pytest.mark.fault(98)
+def test_a_series_that_was_imported_at_one_moment_stays_a_series(blog: Blog) -> None:
+    """All times are those of the import, and all titles and openings the same."""
+
+    def one(number: int, *, whole: bool) -> str:
+        return weekly(number, whole=whole).replace(f"{6 + 7 * number:02} Sep", "06 Sep")
+
+    assert len(blog.posts(one(0, whole=True), one(1, whole=True))) == 2
+    assert len(blog.posts(one(2, whole=False), now=NOW + timedelta(days=7))) == 3, "two had this title"
+    blog.file.unlink()
+    assert len(blog.posts(one(0, whole=True))) == 1
+    other = one(3, whole=False).replace("Elke zondag", "Iedere zondag")
+    assert len(blog.posts(one(2, whole=False), other, now=NOW + timedelta(days=7))) == 3, "two have it now"
+
+
+@pytest.mark.fault(98)
+def test_a_series_without_times_stays_a_series(blog: Blog) -> None:
+    """Each gets the time at which it was first seen, which says nothing of the post."""
+    first, second = (re.sub("<pubDate>.*?</pubDate>", "", weekly(n, whole=not n)) for n in range(2))
+    assert len(blog.posts(first)) == 1
+    assert len(blog.posts(second, now=NOW + timedelta(hours=1))) == 2
+
+
+@pytest.mark.fault(98)
+@pytest.mark.parametrize("text", [f"{SERIES} […]", SERIES], ids=["beginning", "short"])
+def test_what_looks_like_a_post_that_was_sent_waits_for_a_word_of_the_editor(blog: Blog, text: str) -> None:
+    """Nothing is remembered of the feed, so that its date says nothing: it is not sent, and not hidden."""
+    (sent,) = blog.posts(weekly(0, whole=True))
+    covered = NOTHING_COVERED.with_post(sent)
+    blog.file.unlink()
+    story = text + " 💡 Wat laat jij vandaag liggen?"
+    other = weekly(1, whole=False).replace(f"{SERIES} […]", text)
+    reader = blog.reader()
+    blog.web.play(faultfeed.body(rss(other)))
+    (post,) = reader.read(NOW).posts
+    assert covered.resembles(post)
+    assert not covered.resembles(replace(post, title="Maandoverzicht"))
+    unnamed = NOTHING_COVERED.with_post(replace(sent, title="💡"))
+    assert not unnamed.resembles(replace(post, title="✨")), "neither has a title of letters"
+    assert not covered.resembles(replace(post, text=story)), "it says something else"
+    assert not covered.resembles(replace(post, text=text[:40]))
+    assert pick([post], covered=covered, now=NOW, rule=Pick.OLDEST) == [post]
+    found = first_brief([post], covered=covered)
+    assert found.brief is None
+    assert "it looks like the post of this title that was sent before; if it is another" in found.notes[0]
+    words = {"question": "Wat laat jij liggen?", "example": "Een trap met een jas."}
+    assert first_brief([post], covered=covered, choice=Choice(post=post.key, **words)).brief is not None
+
+
+@pytest.mark.fault(98)
+def test_a_post_that_was_changed_a_little_holds_the_example_that_was_sent(blog: Blog) -> None:
+    (post,) = blog.posts(item("tas"))
+    brief = condense(post).brief()
+    assert brief is not None
+    covered = NOTHING_COVERED.with_post(post, example=brief.example.text)
+    changed = replace(
+        post, key="tag:new", url="https://new.example/", text="Vooraf. " + post.text + " Nog iets."
+    )
+    assert not covered.has(changed)
+    assert covered.resembles(changed)
+    assert not covered.resembles(replace(changed, title="Terugblik op 2026")), "it may quote that one"
+    assert not covered.resembles(replace(changed, text=post.text.replace(brief.example.text, "Anders.")))
+    assert covered.resembles(replace(changed, key="tas.md", stable_key=True)), "it went from a feed"
+
+
+def test_a_plan_hashes_each_text_once(blog: Blog, monkeypatch: pytest.MonkeyPatch) -> None:
+    posts = blog.posts(item("tas"), item("trap"), item("brood"))
+    hashed: list[str] = []
+    monkeypatch.setattr(sameness, "text_mark", lambda text: hashed.append(text) or text)
+    covered = Covered()
+    for post in posts:
+        assert post in pick(posts, covered=covered, now=NOW, rule=Pick.OLDEST)
+        covered = covered.with_post(post)
+    assert pick(posts, covered=covered, now=NOW, rule=Pick.OLDEST) == []
+    assert sorted(hashed) == sorted(post.text for post in posts)
+
+
+def test_a_file_that_looks_like_another_is_another() -> None:
+    file = Post(key="a.md", title="Week", language="nl", published=NOW, text=SERIES, blocks=())
+    covered = NOTHING_COVERED.with_post(file)
+    assert not covered.resembles(replace(file, key="b.md"))
+    assert covered.resembles(replace(file, key="tag:b", stable_key=False))
 
 
 def test_a_file_is_known_by_its_name_alone() -> None:
@@ -589,6 +752,26 @@ def test_the_page_is_read_when_the_post_is_next_and_then_remembered(blog: Blog) 
     assert blog.web.asked == ["/feed", "/tas", "/feed"]
 
 
+@pytest.mark.fault(96)
+@pytest.mark.parametrize(
+    ("header", "written"), [("iso-8859-1", "utf-8"), ("windows-1252", "utf-8"), ("utf-8", "cp1252")]
+)
+def test_the_charset_of_a_post_s_page_may_lie(blog: Blog, header: str, written: str) -> None:
+    page = (
+        faultfeed.page("tas")
+        .replace("allang", "één keer")
+        .replace("<body>", f"<meta charset={header}><body>")
+    )
+    raw = page.encode(written, "xmlcharrefreplace")
+    blog.web.play(faultfeed.body(raw, f"text/html; charset={header}"), path="/tas")
+    blog.web.play(faultfeed.body(rss(teaser(blog, "tas"))))
+    reader = blog.reader()
+    (post,) = reader.read(NOW).posts
+    whole = reader.whole(post)
+    assert isinstance(whole, Post)
+    assert "💡 Wat draag jij nog met je mee dat je één keer kunt neerzetten?" in whole.text
+
+
 @pytest.mark.fault(136)
 @pytest.mark.fault(137)
 def test_a_post_s_page_is_fetched_by_the_same_rules(blog: Blog) -> None:
@@ -672,7 +855,7 @@ def test_an_old_post_is_used_when_its_page_is_there_or_does_not_say(blog: Blog, 
 
 
 def test_only_so_many_pages_are_read_in_one_run(blog: Blog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeds, "MOST_PAGES", 1)
+    monkeypatch.setattr(feed_pages, "MOST_PAGES", 1)
     blog.web.play(faultfeed.body(rss(teaser(blog, "trap"), teaser(blog, "tas"))))
     reader = blog.reader()
     said = [reader.whole(post) for post in reader.read(NOW).posts]
@@ -685,7 +868,7 @@ def test_only_so_many_pages_are_read_in_one_run(blog: Blog, monkeypatch: pytest.
 def test_old_posts_that_are_looked_at_leave_the_beginnings_their_turn(
     blog: Blog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeds, "MOST_PAGES", 1)
+    monkeypatch.setattr(feed_pages, "MOST_PAGES", 1)
     old = [item("tas", link=f"{blog.web.url}/tas"), item("trap", link=f"{blog.web.url}/trap")]
     blog.posts(*old)
     blog.web.play(faultfeed.body(faultfeed.page("brood"), "text/html"), path="/brood")
@@ -705,7 +888,7 @@ def test_old_posts_that_are_looked_at_leave_the_beginnings_their_turn(
 def test_pages_that_give_nothing_leave_the_next_ones_their_turn(
     blog: Blog, monkeypatch: pytest.MonkeyPatch, play: faultfeed.Play
 ) -> None:
-    monkeypatch.setattr(feeds, "MOST_PAGES", 1)
+    monkeypatch.setattr(feed_pages, "MOST_PAGES", 1)
     blog.web.play(play, path="/tas")
     blog.web.play(faultfeed.body(faultfeed.page("trap"), "text/html"), path="/trap")
     blog.web.play(faultfeed.body(rss(teaser(blog, "trap"), teaser(blog, "tas"))))

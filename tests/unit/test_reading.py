@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import time
+import zlib
 from datetime import UTC, datetime
 
 import pytest
 
 from pipeline.post import BlockKind, Post
 from pipeline.reading import Unreadable, read_post
+from pipeline.reading.charsets import misread
 from pipeline.reading.frontmatter import parse_date
 from pipeline.reading.read import Draft
 
@@ -127,6 +130,113 @@ def test_a_page_is_not_decoded_as_punycode():
 def test_a_charset_that_a_page_names(label, encoding, words):
     raw = f'<html><meta content="text/html; charset={label}"><p>{words}</p></html>'.encode(encoding)
     assert read_post(raw, name="a.html").text == words
+
+
+MEANT = "<p>💡 Één café – wat laat jij staan, Zoë?</p>"
+
+
+@pytest.mark.fault(96)
+@pytest.mark.parametrize(
+    "label", ["iso-8859-1", "windows-1252", "iso-8859-15", "koi8-r", "shift_jis", "us-ascii"]
+)
+@pytest.mark.parametrize("name", ["a.html", "a.md", "a.txt"])
+def test_utf_8_is_utf_8_whatever_a_page_names(label, name):
+    page = f'<html><head><meta charset="{label}"></head><body>{MEANT}</body></html>'
+    declared = f'<?xml version="1.0" encoding="{label}"?>{page.replace("<meta", "<meta name=x")}'
+    header = f"text/html; charset={label}"
+    for raw, content_type in ((page, ""), (declared, ""), (f"<html><body>{MEANT}</body></html>", header)):
+        post = read_post(raw.encode(), name=name, content_type=content_type)
+        assert post.text.endswith("💡 Één café – wat laat jij staan, Zoë?")
+
+
+@pytest.mark.fault(96)
+@pytest.mark.parametrize("label", ["utf-8", "iso-8859-1", "no-such", ""])
+@pytest.mark.parametrize("header", ["", "text/html; charset=utf-8", "text/html; charset=ISO-8859-1"])
+def test_windows_1252_is_recognised_whatever_a_page_names(label, header):
+    page = f'<html><head><meta charset="{label}"></head><body><p>Één café – wat?</p></body></html>'
+    assert read_post(page.encode("cp1252"), name="a.html", content_type=header).text == "Één café – wat?"
+
+
+@pytest.mark.fault(96)
+def test_the_header_counts_more_than_the_page_and_a_comment_does_not_count():
+    page = "<html><!-- <meta charset=koi8-r> --><meta charset={}><p>Што ты сегодня ОСТАВИШЬ?</p></html>"
+    raw = page.format("windows-1251").encode("cp1251")
+    assert "ОСТАВИШЬ" in read_post(raw, name="a.html").text
+    raw = page.format("koi8-r").encode("cp1251")
+    assert "ОСТАВИШЬ" in read_post(raw, name="a.html", content_type="text/html; charset=windows-1251").text
+
+
+@pytest.mark.fault(96)
+def test_a_byte_order_mark_counts_most():
+    page = "<html><meta charset=koi8-r><p>Één café</p></html>"
+    for encoding in ("utf-8-sig", "utf-16", "utf-32"):
+        raw = page.encode(encoding)
+        assert read_post(raw, name="a.html", content_type="text/html; charset=koi8-r").text == "Één café"
+    assert read_post(page.encode("utf-16-le"), name="a.html").text == "Één café", "recognised by its tags"
+
+
+@pytest.mark.fault(96)
+@pytest.mark.parametrize("byte", [b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d"])
+def test_a_byte_that_means_nothing_costs_one_character_and_no_page(byte):
+    """It is not dropped: the check `lost-characters` is to see that a letter of a word is missing."""
+    raw = "<html><p>Wat laat jij vandaag st?n, en wat neem je mee naar café?</p></html>".encode("cp1252")
+    text = read_post(raw.replace(b"?n", byte + b"n"), name="a.html").text
+    assert text == "Wat laat jij vandaag st\ufffdn, en wat neem je mee naar café?"
+
+
+@pytest.mark.fault(96)
+def test_broken_utf_8_loses_what_is_broken_alone():
+    raw = MEANT.encode().replace("é –".encode(), b"\xe9 \xe2\x80\x93")
+    assert read_post(raw, name="a.html").text == "💡 Één caf\ufffd – wat laat jij staan, Zoë?"
+
+
+def test_controls_are_what_windows_1252_has_there():
+    """As browsers read `&#146;`; text that was Windows-1252 and went through ISO-8859-1 is full of them."""
+    post = read("<p>It\x92s \x93you\x94 \x96 &#146;\x85</p>", name="a.html")
+    assert post.text == "It’s “you” – ’…"
+    assert read("st\x81n").text == "st\ufffdn", "there is nothing there that can be meant"
+
+
+@pytest.mark.fault(96)
+@pytest.mark.parametrize(
+    "words",
+    ["Zoë", "café", "señor", "l’été", "“ja”", "où", "5 €", "💡 Wat?", "naïef", "Ünal", "groß", "→ zo"],
+)
+def test_what_was_read_in_a_wrong_charset_is_told_apart(words):
+    wrong = words.encode().decode("cp1252", "replace")
+    assert misread(wrong)
+    assert not misread(words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["«CAFÉ»", "IRMÃ", "“AMANHÔ…", "MAÇÃ»", "Âge", "pâte", "bâton", "Ça va", "AÏE!", "½ kilo à 3 €", "ÂÊÎ"],
+)
+def test_what_people_write_is_not(words):
+    assert not misread(words)
+
+
+@pytest.mark.parametrize("name", ["a.md", "a.html", "a.txt"])
+def test_what_is_packed_is_no_text(name):
+    noise = random.Random(7).randbytes(50_000)
+    for raw in (
+        b"%PDF-1.7\n" + noise,
+        b"PK\x03\x04" + noise,
+        noise.replace(b"\0", b"a"),
+        zlib.compress(noise),
+    ):
+        with pytest.raises(Unreadable, match=rf"^{name}: is not text"):
+            read_post(raw, name=name)
+
+
+def test_a_stray_control_does_not_make_a_file_unreadable():
+    words = "Een gewone zin die lang genoeg is om er een te zijn, en nog een. "
+    assert read_post(f"{words}\0\x07{words}".encode(), name="a.md").text == f"{words}{words}".strip()
+
+
+def test_a_page_at_the_address_of_markdown_is_a_page():
+    page = "<!DOCTYPE html>\n<html><head><title>Rust</title></head><body>\n\n    <p>Tekst.</p></body></html>"
+    assert blocks(read(page, name="rust.md")) == [("paragraph", "Tekst.")]
 
 
 def test_the_normalised_text():

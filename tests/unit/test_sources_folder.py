@@ -52,6 +52,29 @@ def test_an_unreadable_post_is_named_and_the_others_are_read(folder):
     ]
 
 
+def test_a_name_that_is_no_text_is_written_so_that_it_can_be_kept(tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9.md")).write_text("Tekst.\n", "utf-8")
+    (tmp_path / "één.md").write_text("Tekst.\n", "utf-8")
+    (tmp_path / os.fsdecode(b"\xff.md")).write_bytes(b"")
+    result = read_folder(tmp_path, language="nl")
+    assert [post.key for post in result.posts] == [r"caf\xe9.md", "één.md"]
+    assert [problem.split(":")[0] for problem in result.problems] == [r"\xff.md"]
+    for said in (*result.problems, *(post.key + post.title for post in result.posts)):
+        said.encode("utf-8")
+
+
+def test_what_is_no_file_does_not_keep_the_others_waiting(folder):
+    os.mkfifo(folder / "pipe.md")
+    assert len(read_folder(folder, language="nl").posts) == 3
+
+
+def test_no_more_of_a_file_is_read_than_a_post_may_have(folder):
+    with (folder / "huge.md").open("wb") as huge:
+        huge.truncate(50_000_000_000)  # takes no room on the disk, and no computer's memory
+    result = read_folder(folder, language="nl")
+    assert (len(result.posts), result.problems) == (3, ("huge.md: is larger than 20 MB, which is no post",))
+
+
 def test_an_empty_folder_has_no_posts(tmp_path):
     result = read_folder(tmp_path, language="nl")
     assert (result.posts, result.problems) == ((), ())

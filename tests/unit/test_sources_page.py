@@ -121,6 +121,42 @@ def test_what_is_no_text_is_refused_whatever_is_in_it(site, monkeypatch, kind):
         read_page(f"{site}/other?key=secret", internal=site)
 
 
+@pytest.mark.parametrize(
+    "kind", ["application/octet-stream", "binary/octet-stream", "text/x-markdown", "text/markdown", None]
+)
+def test_markdown_is_known_by_its_name_where_the_server_does_not_know_it(site, monkeypatch, kind):
+    monkeypatch.setitem(PAGES, "/rust.md", (200, kind, b"---\ntitle: Rust\n---\n\nEen *woord*.\n"))
+    post = read_page(f"{site}/rust.md?raw=1", internal=site)
+    assert (post.key, post.title, post.text) == ("rust.md", "Rust", "Een woord.")
+
+
+def test_a_name_does_not_make_text_of_what_is_none(site, monkeypatch):
+    monkeypatch.setitem(PAGES, "/rust.md", (200, "application/octet-stream", b"PK\x03\x04\0\0\x12" * 99))
+    with pytest.raises(Unreadable, match=r"rust\.md: is not text"):
+        read_page(f"{site}/rust.md", internal=site)
+
+
+@pytest.mark.fault(96)
+@pytest.mark.parametrize(
+    ("header", "meta", "written"),
+    [
+        ("iso-8859-1", "iso-8859-1", "utf-8"),
+        ("", "windows-1252", "utf-8"),
+        ("koi8-r", "utf-8", "utf-8"),
+        ("utf-8", "utf-8", "cp1252"),
+        ("iso-8859-15", "utf-8", "iso-8859-15"),
+        ("iso-8859-15", "iso-8859-5", "iso-8859-15"),
+    ],
+)
+def test_a_charset_that_lies_is_found_out(site, monkeypatch, header, meta, written):
+    page = (
+        f"<html><meta charset={meta}><body><p>Één café à côté, señor, wat laat jij staan?</p></body></html>"
+    )
+    kind = f"text/html; charset={header}" if header else "text/html"
+    monkeypatch.setitem(PAGES, "/lie", (200, kind, page.encode(written)))
+    assert read_page(f"{site}/lie", internal=site).text == "Één café à côté, señor, wat laat jij staan?"
+
+
 @pytest.mark.parametrize("kind", ["caf\xe9/\xa0", "x" * 500, "no kind"])
 def test_a_kind_that_is_none_is_not_repeated(site, monkeypatch, kind):
     monkeypatch.setitem(PAGES, "/other", (200, kind, PAGES["/rust"][2]))
