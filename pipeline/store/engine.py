@@ -24,7 +24,7 @@ BUSY_TIMEOUT_MS = 10_000
 PAGE_BYTES = 8_192
 """Of a new database: half the writes of SQLite's usual 4,096, as people stand side by side. An existing one
 keeps its own."""
-CACHE_KB, ROOMY_KB = 4_000, 32_000
+CACHE_KB, ROOMY_KB = 4_000, 36_000
 """Pages that SQLite keeps in memory, in each of a handful of connections."""
 
 
