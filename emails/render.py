@@ -295,6 +295,9 @@ def _on_this_machine(host: str) -> bool:
 # Templates ----------------------------------------------------------------------------------------
 
 
+_TEMPLATES = Path(str(files("emails"))) / "templates"
+
+
 @lru_cache(maxsize=8)
 def _environment(own: str = "", _state: tuple[tuple[str, int, int], ...] = ()) -> Sandbox:
     """Templates of the operator's folder `own` first, then ours; another `_state` of it is read anew."""
@@ -305,7 +308,7 @@ def _environment(own: str = "", _state: tuple[tuple[str, int, int], ...] = ()) -
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
-        bytecode_cache=None if own else compiled_beside(Path(str(files("emails"))) / "templates"),
+        bytecode_cache=None if own else compiled_beside(_TEMPLATES, made_by=__file__),
     )
     environment.filters["wrap"] = wrap
     return environment

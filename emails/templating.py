@@ -10,10 +10,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import BytecodeCache, FileSystemBytecodeCache, Template
+from jinja2 import __version__ as jinja_version
 from jinja2.bccache import Bucket
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
@@ -80,9 +82,18 @@ class _Compiled(FileSystemBytecodeCache):
                 super().dump_bytecode(bucket)
 
 
-def compiled_beside(folder: Path) -> BytecodeCache:
+def compiled_beside(folder: Path, *, made_by: str) -> BytecodeCache | None:
     """A cache of our own templates' compiled code beside them, as Python keeps that of modules, and by the
     same wishes (`PYTHONDONTWRITEBYTECODE`, `PYTHONPYCACHEPREFIX`): to compile them takes a twentieth of a
-    start."""
+    start.
+
+    `made_by` is the file of the module that makes the environment: what it and this one ask of Jinja is
+    compiled in, so another version of either, or of Jinja, has other files. None where they cannot be read.
+    """
+    try:
+        sources = [Path(file).read_bytes() for file in (made_by, __file__)]
+    except OSError:
+        return None
+    asked = sha256(b"\0".join([jinja_version.encode(), *sources])).hexdigest()[:16]
     home = Path(sys.pycache_prefix, *folder.parts[1:]) if sys.pycache_prefix else folder
-    return _Compiled(str(home / "__pycache__"), f"sandbox-%s.{sys.implementation.cache_tag}")
+    return _Compiled(str(home / "__pycache__"), f"{asked}-%s.{sys.implementation.cache_tag}")

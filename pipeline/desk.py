@@ -268,7 +268,7 @@ def _forget_templates() -> None:
 def _marks(folder: Path, suffixes: frozenset[str] | set[str] = frozenset()) -> Iterator[str]:
     """A mark for each visible file below `folder` that ends in one of `suffixes` (none: every file)."""
     for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))
         for name in sorted(names):
             file = Path(place, name)
             if not name.startswith(".") and (not suffixes or file.suffix.lower() in suffixes):

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from emails.events import Call, Event, Malformed, reporter
 from pipeline.store import Store
+from pipeline.store.broken_text import BrokenText
 from pipeline.store.engine import StorageError, StorageTrouble
 from pipeline.store.events import Report, Taken
 from pipeline.store.incoming import MAX_TRIES, Raw
@@ -42,6 +43,9 @@ BETWEEN_LOOKS = 30.0
 """Seconds between two looks when nobody rings."""
 WATCHED = 1.0
 """Seconds between two looks whether another process has stored a call, while an edition is on its way."""
+
+LONGEST_END = 10.0
+"""Seconds that the end of a run waits for who reads."""
 
 Rest = Callable[[], None]
 """Gives others their turn."""
@@ -77,7 +81,8 @@ def digest(store: Store, *, stop: threading.Event | None = None) -> Digest:
     """Read every call that waits as this begins, so that it comes to an end under a flood as well. Safe to
     repeat, and beside another that does the same.
 
-    A call that cannot be read stays and is tried at the next look, three times in all.
+    A call that cannot be read stays and is tried at the next look, three times in all. The brake looks even
+    where nothing is new: a death, or a database that failed, may have come between a report and its look.
     """
     stopping = stop or threading.Event()
     rest = _Pace(store, stopping).rest
@@ -89,7 +94,7 @@ def digest(store: Store, *, stop: threading.Event | None = None) -> Digest:
         after = calls[-1].id
         total += _read_calls(store, calls, rest)
         rest()
-    return total
+    return total + Digest(held=_brakes(store))
 
 
 def act(
@@ -158,7 +163,7 @@ def reading(store: Store, *, bell: threading.Event, every: float = BETWEEN_LOOKS
     finally:
         stop.set()
         bell.set()
-        thread.join()
+        _join(thread)
 
 
 @contextmanager
@@ -181,7 +186,14 @@ def watching(store: Store, *, bell: threading.Event, every: float = WATCHED) -> 
         yield
     finally:
         stop.set()
-        thread.join()
+        _join(thread)
+
+
+def _join(thread: threading.Thread) -> None:
+    """It may wait for a row that another program keeps locked; the letter is out, and need not."""
+    thread.join(LONGEST_END)
+    if thread.is_alive():
+        log.warning("the reader of reports did not end in time: the database kept it waiting")
 
 
 @contextmanager
@@ -237,7 +249,7 @@ def _read_calls(store: Store, calls: Sequence[Raw], rest: Rest) -> Digest:
     read = Digest(calls=len(done), unreadable=unreadable)
     try:
         return read + act(store, reports, done=done, rest=rest)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, BrokenText) as error:
         if len(calls) == 1:
             _set_aside(store, calls[0], error)
             return Digest(unreadable=1)
@@ -274,7 +286,7 @@ def _confirm(call: Call) -> None:
 def _set_aside(store: Store, call: Raw, error: Exception) -> None:
     """Keep a call that cannot be read. Of an error that is not ours only its kind is told: its words may hold
     an address."""
-    why = str(error) if isinstance(error, Malformed) else type(error).__name__
+    why = str(error) if isinstance(error, (Malformed, BrokenText)) else type(error).__name__
     tries = store.incoming.failed(call, why)
     rest = "it is kept" if tries >= MAX_TRIES else "it is tried again"
     log.error("a report of %s (number %d) cannot be read: %s; %s", call.provider, call.id, why, rest)
@@ -295,6 +307,10 @@ def _leave(store: Store, reports: Sequence[Report]) -> None:
             person = store.subscribers.by_id(subscriber_id)
             if person is not None and not (person.confirmed_at and at < person.confirmed_at):
                 store.subscribers.unsubscribe(subscriber_id, at=at, how=report.event.provider)
+
+
+def _brakes(store: Store) -> tuple[Held, ...]:
+    return tuple(held for number in store.events.being_sent() if (held := _brake(store, number)))
 
 
 def _brake(store: Store, edition_id: int) -> Held | None:

@@ -15,6 +15,10 @@ NUDGE = timedelta(milliseconds=200)
 """The longest that a call is kept back whose intent is already written."""
 RECOVERY = 1.05
 """How much faster each accepted call lets us go again after the provider slowed us down."""
+FARTHEST = timedelta(hours=1)
+"""Four times the longest `Retry-After` that is heeded (`emails.esp.reading.MAX_RETRY_AFTER`)."""
+MOST_WAITING = 64
+"""Calls that may have taken their moment and not left yet: more than there can be workers."""
 SLOWEST = 0.05
 """A provider that says "too fast" at a twentieth of the pace has another problem than our pace."""
 
@@ -39,13 +43,16 @@ class Gate:
     """One door for all workers (virtual scheduling, as in ATM's GCRA): each call takes the next free moment.
 
     `rate` is calls a second, None for no limit of ours. `opens` is the moment an earlier run was told to
-    wait for.
+    wait for; one that is further away than any provider can ask for was written by another clock (`--now`)
+    and counts for nothing.
     """
 
     def __init__(self, rate: float | None, *, now: datetime, opens: datetime | None = None) -> None:
         self._rate = rate
         self._share = 1.0
-        self._next = max(now, opens) if opens else now
+        slowest = timedelta(seconds=SPARE / (rate * SLOWEST)) if rate else timedelta()
+        heeded = opens is not None and opens - now <= FARTHEST + MOST_WAITING * slowest
+        self._next = max(now, opens) if opens and heeded else now
         self._left: datetime | None = None
         self._lock = Lock()
 

@@ -91,3 +91,11 @@ def _verdict(counts: Counts, stopped: StopReason) -> tuple[Outcome, int]:
     if counts.open or counts.refused or counts.unconfirmed:
         return Outcome.PARTIAL, Exit.DONE if stopped is StopReason.ASKED else Exit.PARTIAL
     return Outcome.SENT, Exit.DONE
+
+
+def stopped_early() -> Report:
+    """Of a week that was given up while its posts were read: nothing has been made of them."""
+    return Report(
+        outcome=Outcome.PARTIAL,
+        notes=("asked to stop while a feed was waited for; the next run begins anew",),
+    )

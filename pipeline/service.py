@@ -26,6 +26,7 @@ from pipeline.stopping import until_stopped
 from pipeline.store import Store
 from pipeline.store.archive import Archive
 from pipeline.store.broken_text import told
+from pipeline.store.engine import StorageTrouble
 from pipeline.store.facts import facts_of
 from pipeline.store.lock import AnotherRun
 from pipeline.telling import tell_editor
@@ -163,7 +164,8 @@ def _look(file: Path, stop: Event, reports: Event) -> None:
             tidy(week, stop=stop)
     except AnotherRun:
         log.info("another run is at work")
-    except SettingsError as error:
+    except (SettingsError, StorageTrouble) as error:
+        # Not where it came from: the database's own words may hold an address.
         log.error("%s", error)
     except Exception:
         log.exception("this look failed; the next one comes in half a minute")

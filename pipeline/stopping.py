@@ -6,7 +6,7 @@ from collections.abc import Callable
 from threading import Event
 
 from pipeline.catalogue import Catalogue
-from pipeline.report import Outcome, Report
+from pipeline.report import Report, stopped_early
 from pipeline.sources import AskedToStop
 from pipeline.week import Week
 
@@ -19,7 +19,4 @@ def until_stopped(week: Week, stop: Event, work: Callable[[Week], Report]) -> Re
     try:
         return work(week)
     except AskedToStop:
-        return Report(
-            outcome=Outcome.PARTIAL,
-            notes=("asked to stop while a feed was waited for; the next run begins anew",),
-        )
+        return stopped_early()

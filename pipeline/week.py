@@ -22,9 +22,9 @@ from pipeline.pacing import Pace
 from pipeline.patience import StopReason
 from pipeline.pick import pick
 from pipeline.post import Brief, Post
-from pipeline.report import Exit, Outcome, Report, report_edition
+from pipeline.report import Exit, Outcome, Report, report_edition, stopped_early
 from pipeline.settings import NoPick, Pick
-from pipeline.sources import SourceUnavailable
+from pipeline.sources import AskedToStop, SourceUnavailable
 from pipeline.store import Store, sender_lock
 from pipeline.store.audience import People
 from pipeline.store.counting import Counts
@@ -276,7 +276,10 @@ def _next_slot(week: Week, epoch: int, stop: Event) -> Report:
         week.store.installations.examined(week.clock.now())
     if due.slot is None:
         return Report(outcome=Outcome.NOTHING_DUE, notes=missed)
-    report = run_week(week, due.slot, epoch=epoch, stop=stop)
+    try:
+        report = run_week(week, due.slot, epoch=epoch, stop=stop)
+    except AskedToStop:
+        report = stopped_early()
     return replace(report, notes=(*missed, *report.notes))
 
 

@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from emails.merge import Merge
@@ -79,14 +78,8 @@ def digest(pieces: Sequence[bytes]) -> str:
     20 kB costs a tenth of what it would. JSON holds no NUL octet (RFC 8259 7), so nothing else in it can look
     like what stands for a long piece: equal digests mean equal pieces.
     """
-    return hashlib.sha256(
-        b"".join([_mark(piece) if len(piece) >= _LONG else piece for piece in pieces])
-    ).hexdigest()
-
-
-@lru_cache(maxsize=64)
-def _mark(piece: bytes) -> bytes:
-    return b"\0" + hashlib.sha256(piece).digest()
+    marks = {piece: b"\0" + hashlib.sha256(piece).digest() for piece in set(pieces) if len(piece) >= _LONG}
+    return hashlib.sha256(b"".join([marks.get(piece, piece) for piece in pieces])).hexdigest()
 
 
 def _cut(part: str | Hole | Merge) -> list[bytes | Hole]:

@@ -20,7 +20,7 @@ def command(config: Path, week: str, as_json: bool) -> int:
     Nobody gets it twice: who has it is passed over, and an edition that is on hold stays there.
     """
     from pipeline.cli.stopping import stop_on_signals
-    from pipeline.events import heard
+    from pipeline.events import digest, heard
     from pipeline.stopping import until_stopped
     from pipeline.store.broken_text import told
     from pipeline.week import send_by_hand
@@ -31,6 +31,7 @@ def command(config: Path, week: str, as_json: bool) -> int:
     with opened(settings) as store, sending_progress(quiet=as_json) as (progress, frozen):
         parts = replace(week_of(settings, store), progress=progress, frozen=frozen)
         with stop_on_signals() as stop, told(store.engine), heard(parts) as heard_parts:
+            digest(store, stop=stop)
             report = until_stopped(heard_parts, stop, lambda given: send_by_hand(given, week, stop=stop))
     print_json(report.as_json()) if as_json else tell(report)
     return report.exit_code

@@ -31,9 +31,13 @@ LOOKED_AT = (tables.subscriber, tables.suppression, tables.delivery, tables.addr
 """What other programs write lists of people into."""
 
 
+class BrokenText(StorageTrouble):
+    """Where such text stands; never what it says."""
+
+
 @contextmanager
 def told(engine: Engine) -> Iterator[None]:
-    """Raises `StorageTrouble` that names the rows, where the block cannot read a text."""
+    """Raises `BrokenText`, which names the rows, where the block cannot read a text."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -53,11 +57,11 @@ def _is_it(error: BaseException) -> bool:
     return isinstance(error, sqlite3.OperationalError) and str(error).startswith("Could not decode to UTF-8")
 
 
-def _trouble(engine: Engine) -> StorageTrouble:
+def _trouble(engine: Engine) -> BrokenText:
     rows = _rows(engine)
     where = "; ".join(rows[:MOST]) or "a table that holds no people"
     more = "; and others" if len(rows) > MOST else ""
-    return StorageTrouble(
+    return BrokenText(
         f"text that is not UTF-8 stands in {where}{more}: another program wrote it there. Write it anew with "
         "the program sqlite3, then run again; where the address of a delivery is made NULL, they are skipped",
         passing=False,

@@ -332,11 +332,13 @@ def _take_slot(connection: Connection, slot: Slot, *, state: str, note: str) -> 
 
 def _audience_rows(connection: Connection, edition: Edition, *, shuffled: bool) -> Insert:
     """INSERT … SELECT of the audience. A person's ordinal is their number, unless the edition has an order of
-    its own: to count them costs a third of the rest."""
+    its own or a number is none that fits: to count them costs a third of the rest."""
     subscriber = tables.subscriber
     ordinal: ColumnElement[int] = subscriber.c.id
     if shuffled:
         ordinal = func.row_number().over(order_by=[_spread(subscriber.c.id, edition.id), subscriber.c.id])
+    elif not _all_fit(connection):
+        ordinal = func.row_number().over(order_by=subscriber.c.id)
     chosen = select(
         literal(edition.id),
         ordinal,
@@ -358,6 +360,14 @@ def _audience_rows(connection: Connection, edition: Edition, *, shuffled: bool) 
         "state",
     ]
     return insert(tables.delivery).from_select(names, chosen)
+
+
+def _all_fit(connection: Connection) -> bool:
+    """Has every subscriber a number from 1 to what eight hexadecimal digits hold? Ours have; another program
+    may have put others there."""
+    number = tables.subscriber.c.id
+    first, last = connection.execute(select(func.min(number), func.max(number))).one()
+    return first is None or (first > 0 and last < 1 << 32)
 
 
 def _random_id(connection: Connection, ordinal: ColumnElement[int]) -> ColumnElement[str]:

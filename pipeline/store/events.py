@@ -116,9 +116,19 @@ class Events:
             struck=tuple(sorted(struck)),
         )
 
+    def being_sent(self) -> list[int]:
+        """The editions that the brake can stop."""
+        with self._readers.connect() as connection:
+            rows = connection.execute(
+                select(_edition.id).where(
+                    _edition.state == EditionState.SENDING, _edition.hold_reason.is_(None)
+                )
+            )
+            return list(rows.scalars())
+
     def strikes(self, edition_id: int) -> Strikes | None:
-        """What the brake must know of an edition; None unless it is being sent and not held already. After a
-        person let it go on, only what came since counts against it."""
+        """What the brake must know of an edition; None unless it is being sent, not held, and something was
+        reported against it. After a person let it go on, only what came since counts."""
         with self._readers.connect() as connection:
             edition = connection.execute(
                 select(_edition.day, _edition.resumed_at)
@@ -136,6 +146,8 @@ class Events:
             if edition.resumed_at is not None:
                 query = query.where(_event.received_at > edition.resumed_at)
             kinds: dict[str, int] = {row[0]: row[1] for row in connection.execute(query)}
+            if not kinds:
+                return None
             accepted: int = connection.execute(
                 select(func.count())
                 .select_from(tables.delivery)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from emails.events import Event, EventKind
 from emails.events.reading import is_delivery
 from pipeline.store import tables
+from subscribers.subscriber import SubscriberState
 
 _event, _person, _edition, _subscriber, _change = (
     tables.event.c,
@@ -176,13 +177,24 @@ def _wishes(
     if not wishes:
         return {}
     numbers = {number for _, number in wishes}
-    rows = connection.execute(select(tables.address_change).where(_change.id.in_(numbers)))
+    later = tables.address_change.alias()
+    newest = select(func.max(later.c.id)).where(
+        later.c.subscriber_id == _change.subscriber_id, later.c.done_at.is_not(None)
+    )
+    rows = connection.execute(
+        select(tables.address_change, _subscriber.state, newest.scalar_subquery().label("newest"))
+        .join(tables.subscriber, _subscriber.id == _change.subscriber_id)
+        .where(_change.id.in_(numbers))
+    )
     return {(row.subscriber_id, row.id): row for row in rows}
 
 
 def _mover(wish: Row[Any] | None) -> int | None:
-    """Who has the new address by now, because its owner confirmed it."""
-    return wish.subscriber_id if wish is not None and wish.done_at is not None else None
+    """Who has the new address by now, because its owner confirmed it. Nobody when that is not sure: they
+    moved on since, or the address was somebody else's already, who goes on with it."""
+    if wish is None or wish.done_at is None or wish.id != wish.newest:
+        return None
+    return wish.subscriber_id if wish.state == SubscriberState.ACTIVE else None
 
 
 def _notice(report: Report, here: str) -> str:

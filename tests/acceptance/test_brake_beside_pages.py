@@ -173,3 +173,19 @@ def test_two_who_cannot_read_a_call_at_the_same_look_count_one_try(letter: Fault
         digest(store)
         (again,) = store.incoming.waiting(limit=10)
         assert again.tries == 2
+
+
+def test_who_complained_before_a_letter_is_sent_by_hand_does_not_get_it(
+    letter: Faulty, slow: SlowProvider
+) -> None:
+    """Nobody read the report meanwhile: `send` does, before it freezes who gets the letter."""
+    slow.go.set()
+    letter.ask("run", "--now", NOW)
+    letter.add_post("two", "2026-09-13", "Een ander stuk")
+    with serving(letter) as base:
+        assert {post(base, call) for call in complaints(letter, 2)} == {200}
+    letter.ask("send", "2026-12-06")
+    with letter.store() as store:
+        edition = store.editions.find("2026-12-06")
+        assert edition is not None
+        assert edition.frozen_count == PEOPLE - 2

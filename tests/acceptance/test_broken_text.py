@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from pipeline.store import Counts
+from pipeline.store import Counts, tables
+from pipeline.store.incoming import Raw
 from subscribers.suppression import SuppressionReason
-from tests.acceptance.faulty import NOW, Faulty, faulty
+from tests.acceptance.faulty import DAY, NOW, Faulty, faulty
 from tests.builders import NOW as THEN
+from tests.webhooks import About, providers
 
 BROKEN = "CAST(x'616e6eff406578616d706c652e6f7267' AS TEXT)"
 """`ann`, the byte FF, `@example.org`."""
@@ -76,3 +81,62 @@ def test_of_many_such_rows_the_first_are_named(letter: Faulty) -> None:
     do(letter, "UPDATE subscriber SET name = CAST(x'fe' AS TEXT)")
     said = told(letter, "subscribers", "list")
     assert "subscriber where rowid = 5 (name); and others" in said
+
+
+def test_a_report_about_an_odd_row_of_an_old_edition_keeps_no_letter(letter: Faulty) -> None:
+    letter.ask("run", "--now", NOW)
+    letter.add_post("two", "2026-09-13", "Een ander stuk")
+    do(letter, f"UPDATE delivery SET address_key = {BROKEN} WHERE ordinal = 2")
+    keep(letter, "complaint", 2)
+    keep(letter, "complaint", 3)
+    done = letter.weekbrief("run", "--now", "2026-12-06T08:05")
+    assert done.returncode == 0, done.stderr
+    assert "example.org" not in done.stderr
+    copies = letter.copies()
+    assert copies["reader1@example.org"] == 2
+    assert copies["reader3@example.org"] == 1, "the report behind the odd one is read"
+    for _ in range(3):
+        letter.weekbrief("run", "--now", "2026-12-06T08:05")
+    with letter.store() as store:
+        assert store.incoming.waiting(limit=9, after=0, last=99) == [], "set aside after three tries"
+        assert store.incoming.unread() == (0, 1)
+
+
+def test_the_service_logs_no_such_address(letter: Faulty) -> None:
+    day = datetime.now(UTC).strftime("%A").lower()
+    written = letter.file.read_text("utf-8").replace("on: sunday", f"on: {day}")
+    letter.file.write_text(
+        written.replace('at: "08:00"', 'at: "00:00"').replace("Europe/Amsterdam", "UTC"), "utf-8"
+    )
+    do(letter, f"UPDATE subscriber SET address = {BROKEN}, address_key = {BROKEN} WHERE id = 2")
+    process = letter.start("serve", "--port", "0")
+    said = ""
+    assert process.stderr is not None
+    for line in process.stderr:
+        said += line
+        if "not UTF-8" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    said += process.communicate(timeout=60)[1]
+    assert "not UTF-8" in said
+    assert "@" not in said
+
+
+def keep(letter: Faulty, kind: str, place: int) -> None:
+    """A report about somebody of the edition, as a service stored it."""
+    with letter.store() as store:
+        with store.engine.connect() as connection:
+            delivery = connection.execute(
+                select(tables.delivery.c.delivery_id).where(tables.delivery.c.ordinal == place)
+            ).scalar_one()
+        about = About(
+            installation=store.installation.id,
+            edition=DAY,
+            delivery=delivery,
+            id=f"{kind}-{place}",
+            address="somebody@example.net",
+            at=THEN,
+        )
+        call = providers()["resend"].call(kind, about, now=THEN)
+        raw = Raw(provider="resend", received_at=THEN, body=call.body, headers=dict(call.headers))
+        store.incoming.keep([raw])

@@ -31,7 +31,7 @@ from pipeline.patience import StopReason
 from pipeline.settings import Doubt
 from pipeline.store import Counts, Store, tables
 from pipeline.store.editions import Edition
-from pipeline.store.engine import StorageError
+from pipeline.store.engine import StorageError, StorageTrouble
 from pipeline.store.events import RESTORED, Events, Report
 from pipeline.store.facts import facts_of
 from pipeline.store.incoming import MAX_TRIES, Raw
@@ -617,6 +617,25 @@ def test_a_complaint_about_the_notice_of_a_move_that_was_confirmed_stops_the_nex
     done = sent.told("complaint", 3, edition="notice", delivery=notice)
     assert (done.taken.foreign, done.taken.suppressed) == (0, 1)
     assert sent.store.subscribers.suppression("new@example.net") is SuppressionReason.COMPLAINT
+
+
+def test_a_complaint_about_a_move_to_somebody_s_address_leaves_the_mover_s_old_one_alone(sent: Desk) -> None:
+    """Whose address it was goes on with it, and the mover's row is closed: nothing says who complained."""
+    _, change, notice = wish(sent, 3, "reader4@example.org")
+    assert sent.store.preferences.move(change, at=NOW, wording="Ja", page="")
+    before = sent.suppression(3)
+    assert sent.told("complaint", 4, edition="notice", delivery=notice).taken.foreign == 1
+    assert sent.suppression(3) is before is SuppressionReason.UNSUBSCRIBED
+
+
+def test_a_late_complaint_about_a_first_move_says_nothing_of_the_second_address(sent: Desk) -> None:
+    number, first, notice = wish(sent, 3, "first@example.net")
+    assert sent.store.preferences.move(first, at=NOW, wording="Ja", page="")
+    second = sent.store.preferences.ask_move(number, normalise("second@example.net"), at=NOW)
+    assert second is not None
+    assert sent.store.preferences.move(second.id, at=NOW, wording="Ja", page="")
+    assert sent.told("complaint", 3, edition="notice", delivery=notice).taken.foreign == 1
+    assert sent.store.subscribers.suppression("second@example.net") is None
 
 
 @pytest.mark.fault(75)
@@ -1374,3 +1393,44 @@ def test_rows_of_calls_are_read_some_at_a_time(sent: Desk) -> None:
         connection.execute(insert(tables.incoming), [row] * 5)
     assert len(sent.store.incoming.waiting(limit=100)) == 2
     assert digest(sent.store).calls == 5
+
+
+class Once:
+    """Stands in for a method of the store that fails once with what a database suffers in passing."""
+
+    def __init__(self, real: Any, *, call: int) -> None:
+        self.real, self.call, self.calls = real, call, 0
+
+    def __get__(self, store: Any, _kind: Any) -> Any:
+        return lambda *given, **named: self(store, *given, **named)
+
+    def __call__(self, store: Any, *given: Any, **named: Any) -> Any:
+        self.calls += 1
+        if self.calls == self.call:
+            raise StorageTrouble("the connection to the database broke; run again", passing=True)
+        return self.real(store, *given, **named)
+
+
+@pytest.mark.fault(79)
+@pytest.mark.parametrize("people", [80])
+@pytest.mark.parametrize(("method", "call"), [("_take", 2), ("stop", 1)])
+def test_the_brake_is_not_lost_to_a_database_that_fails_in_passing(
+    desk: Desk, method: str, call: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a first transaction noted is nothing new to the next look, and counts all the same."""
+
+    def report(number: int, _request: Request) -> None:
+        if number != 4:
+            return
+        for place in (1, 2, 3):
+            assert desk.tell("complaint", place).status_code == 200
+        for place in range(1, 26):
+            for kind in ("delivered", "deferred", "soft_bounce", "rejected"):
+                assert desk.tell(kind, place).status_code == 200
+        monkeypatch.setattr(Events, method, Once(getattr(Events, method), call=call))
+        with pytest.raises(StorageTrouble):
+            digest(desk.store)
+        digest(desk.store)
+
+    desk.sending(ScriptedEsp(report)).run()
+    assert desk.hold() is not None

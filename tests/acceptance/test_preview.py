@@ -319,6 +319,19 @@ def test_the_version_follows_templates_and_their_change_is_shown(
         letters._environment.cache_clear()
 
 
+def test_the_version_does_not_follow_what_looking_leaves_behind(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiled templates stand beside the templates: the first look would have the page load once more."""
+    templates = copytree(Path(letters.__file__).parent / "templates", tmp_path / "templates")
+    monkeypatch.setattr(pipeline.desk, "_TEMPLATES", templates)
+    desk = Desk(house.config, clock=SystemClock(NOW))
+    before = desk.version()
+    (templates / "__pycache__").mkdir(exist_ok=True)
+    (templates / "__pycache__" / "compiled").write_bytes(b"x")
+    assert desk.version() == before
+
+
 def test_the_next_slot_is_part_of_the_version(house: House) -> None:
     desk = Desk(house.config, clock=SystemClock(NOW))
     week_later = Desk(house.config, clock=SystemClock(datetime(2026, 12, 1, 9, tzinfo=UTC)))

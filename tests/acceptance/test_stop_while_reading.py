@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Timer
 
@@ -93,3 +94,20 @@ def test_a_fetch_that_may_be_stopped_gives_and_raises_as_any_other() -> None:
         with pytest.raises(NotFetched) as away:
             fetcher.get(f"{server.url}/feed", accept="*/*", at_most=1000, internal=server.url)
         assert away.value.status == 404
+
+
+def test_a_stop_does_not_swallow_the_word_about_a_letter_that_was_missed(
+    letter: Faulty, feed: FaultServer
+) -> None:
+    """The slot is written off, so no later run would say it."""
+    day = datetime.now(UTC).strftime("%A").lower()
+    written = letter.file.read_text("utf-8").replace("on: sunday", f"on: {day}")
+    written = written.replace('at: "08:00"', 'at: "00:00"').replace("Europe/Amsterdam", "UTC")
+    letter.file.write_text(written, "utf-8")
+    with letter.store() as store:
+        store.installations.examined(datetime.now(UTC) - timedelta(days=10))
+    code, out, err = stopped(letter, feed, ("run", "--json"))
+    assert code == 0, err
+    first, last = json.loads(out)["notes"]
+    assert "was not sent" in first
+    assert "asked to stop" in last

@@ -3,7 +3,7 @@ databases."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -238,3 +238,30 @@ def test_by_another_secret_reports_are_not_read_and_the_provider_s_list_is_not_t
     with letter.store() as store:
         assert store.incoming.unread() == (1, 0)
         assert list(store.suppressions.listed()) == []
+
+
+OTHER_SECRET = {"WEEKBRIEF_SECRET": "another-secret-that-nothing-here-was-signed-with"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("suppressions", "add", "reader2@example.org"),
+        ("suppressions", "import", "LIST"),
+        ("subscribers", "import", "LIST", "--confirmed", "--source", "old", "--date", "2026-01-01"),
+    ],
+    ids=["suppressions add", "suppressions import", "subscribers import"],
+)
+def test_with_another_secret_nobody_who_was_erased_comes_back(
+    letter: Faulty, tmp_path: Path, words: Sequence[str]
+) -> None:
+    assert letter.weekbrief("subscribers", "erase", "reader2@example.org").returncode == 0
+    file = tmp_path / "list.csv"
+    file.write_text("email\nreader2@example.org\n", "utf-8")
+    given = [str(file) if word == "LIST" else word for word in words]
+    done = letter.weekbrief(*given, **OTHER_SECRET)
+    assert done.returncode != 0
+    assert "WEEKBRIEF_SECRET" in done.stderr
+    with letter.store() as store:
+        assert store.subscribers.by_key("reader2@example.org") is None
+        assert not any("reader2" in each.address_key for each in store.suppressions.listed())

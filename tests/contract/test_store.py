@@ -271,3 +271,19 @@ def test_everyone_is_listed_page_by_page(store: Store) -> None:
     builders.subscribe(store, 1_050)
     assert len(list(store.subscribers.listed())) == 1_050
     assert store.subscribers.by_state()[SubscriberState.ACTIVE] == 1_050
+
+
+@pytest.mark.parametrize("odd", [0, -5, 1 << 32, (1 << 32) + 77])
+def test_numbers_that_no_delivery_id_holds_keep_nobody_from_being_found(store: Store, odd: int) -> None:
+    """Ours never come near; another program may have put such a subscriber there."""
+    edition = builders.edition(store, people=5)
+    with store.engine.begin() as connection:
+        connection.execute(delete(tables.consent).where(tables.consent.c.subscriber_id == 3))
+        connection.execute(update(tables.subscriber).where(tables.subscriber.c.id == 3).values(id=odd))
+    assert store.editions.freeze(edition, provider="sandbox", now=NOW) == 5
+    person = tables.delivery.c
+    with store.engine.connect() as connection:
+        rows = connection.execute(select(person.delivery_id, person.ordinal, person.subscriber_id)).all()
+    assert {row.ordinal for row in rows} == {1, 2, 3, 4, 5}
+    assert all(len(row.delivery_id) == 40 and int(row.delivery_id[32:], 16) == row.ordinal for row in rows)
+    assert odd in {row.subscriber_id for row in rows}

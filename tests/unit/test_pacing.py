@@ -53,3 +53,18 @@ def test_without_a_limit_nobody_waits() -> None:
     gate = Gate(None, now=START)
     assert [gate.leaves(START) for _ in range(5)] == [START] * 5
     assert [gate.reserve(START) for _ in range(5)] == [START] * 5
+
+
+def test_a_moment_that_another_clock_left_behind_counts_for_nothing() -> None:
+    """`run --now` may have been told of next month."""
+    for rate in (None, 10.0):
+        assert Gate(rate, now=START, opens=START + timedelta(minutes=15)).opens > START
+        assert Gate(rate, now=START, opens=START + timedelta(days=7)).opens == START
+
+
+def test_a_slow_pace_is_kept_to_by_the_next_run() -> None:
+    rate = 4 / 86_400
+    first = Gate(rate, now=START)
+    for _ in range(3):
+        first.reserve(START)
+    assert Gate(rate, now=START, opens=first.opens).opens == first.opens

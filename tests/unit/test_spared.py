@@ -16,8 +16,9 @@ from emails.templating import Sandbox, compiled_beside
 SOURCE = "{% for one in many %}{{ one }}.{% endfor %}"
 
 
-def filled(folder: Path, source: str = SOURCE) -> str:
-    environment = Sandbox(loader=DictLoader({"a.html": source}), bytecode_cache=compiled_beside(folder))
+def filled(folder: Path, source: str = SOURCE, made_by: str = __file__) -> str:
+    cache = compiled_beside(folder, made_by=made_by)
+    environment = Sandbox(loader=DictLoader({"a.html": source}), bytecode_cache=cache)
     return environment.get_template("a.html").render(many=[1, 2])
 
 
@@ -42,6 +43,22 @@ def test_a_template_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_template_that_changed_is_compiled_anew(tmp_path: Path) -> None:
     filled(tmp_path)
     assert filled(tmp_path, SOURCE.replace(".", "!")) == "1!2!"
+
+
+def test_another_version_of_what_compiles_has_files_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it asks of Jinja stands in no template: an upgrade must not be answered with yesterday's code."""
+    module = tmp_path / "renderer.py"
+    for number, text in enumerate(("trim_blocks=True", "trim_blocks=False"), start=1):
+        module.write_text(text)
+        filled(tmp_path, made_by=str(module))
+        assert len(kept(tmp_path)) == number
+    monkeypatch.setattr("emails.templating.jinja_version", "99.0")
+    filled(tmp_path, made_by=str(module))
+    assert len(kept(tmp_path)) == 3
+    assert filled(tmp_path, made_by=str(tmp_path / "no_such_file.py")) == "1.2."
+    assert len(kept(tmp_path)) == 3
 
 
 @pytest.mark.parametrize("left", [0, 20, 200])
