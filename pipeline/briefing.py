@@ -86,17 +86,19 @@ def first_brief(
     post that would go was taken back; it is asked last.
 
     The editor's own words are for the first post alone, and a post they chose that cannot be had this time
-    keeps the others waiting. With `NoPick.HOLD` no other post is looked at:
-    a week whose post gives none waits for the editor.
+    keeps the others waiting. With `NoPick.HOLD` only those that were sent before are passed over: a week
+    whose post gives none waits for the editor.
     """
     notes: list[str] = []
-    for post in posts[:1] if no_pick is NoPick.HOLD else posts:
+    for post in posts:
         mine = choice if post is posts[0] else Choice()
         found = whole(post)
         if isinstance(found, str):
             if mine.post:
                 return _waits_for(post, found)
             notes.append(f"“{post.title}” ({post.key}) was passed over: {found}")
+            if no_pick is NoPick.HOLD:
+                break
             continue
         if found is not post and covered.has(found) and not mine.post:
             notes.append(f"“{post.title}” ({post.key}) was passed over: its text was sent before")
@@ -114,12 +116,16 @@ def first_brief(
             return _waits_for(post, missing)
         if missing:
             notes.append(f"“{post.title}” ({post.key}) was passed over: {missing}")
+            if no_pick is NoPick.HOLD:
+                break
             continue
         if brief is not None:
             findings = tuple(str(finding) for finding in condensed.findings)
             return Briefed(brief=brief, notes=tuple(notes), findings=findings)
         reasons = filter(None, (condensed.no_question, condensed.no_example))
         notes.append(f"“{post.title}” ({post.key}) was passed over: {'; '.join(reasons)}")
+        if no_pick is NoPick.HOLD:
+            break
     return Briefed(brief=None, notes=tuple(notes))
 
 

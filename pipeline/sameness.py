@@ -161,6 +161,7 @@ def text_mark(text: str) -> str:
     return hashlib.sha256("".join(text.casefold().split()).encode("utf-8", "replace")).hexdigest()
 
 
+@lru_cache(maxsize=1_000)
 def letters(text: str) -> str:
     """Letters and digits alone: space, case and the kind of quotes make no difference."""
     return "".join(filter(str.isalnum, text.casefold()))

@@ -13,12 +13,23 @@ from pipeline.condense.text_facts import PostFacts, speaks_to_reader
 from pipeline.post import BlockKind, Post
 
 MARK = re.compile(
-    r"\s*(?:(?:💡|❓|❔|🤔|💭|🌱|✨|🔎|🧘|🪞|👉|➡|→)(?:[🏻-🏿\ufe0f]|\u200d[♀♂]\ufe0f?)*\s*)+(?:(?:\w{4,20}\s?)?[:：]\s*|[–—-]\s+)?"
+    r"\s*(?:(?:💡|❓|❔|🤔|💭|🌱|✨|🔎|🧘|🪞|👉|➡|→)(?:[🏻-🏿\ufe0f]|\u200d[♀♂])*+\s*+)++(?:(?:\w{4,20}\s?)?[:：]\s*|[–—-]\s+)?"
 )
 """One sign or several, in any colour of skin (🧘🏽‍♀️ is 🧘 and four more characters), and a label."""
-_SIGN = re.compile(rf"{MARK.pattern}|\s*[💡❓❔]\ufe0f? ?(?:\w+ ?){{1,3}}[:：]?\s*")
-"""A mark that stands alone: it is for what follows. Those that mean nothing but a question may have a few
-words (`💡 Vraag`); many headings begin with one of the others."""
+_SIGN = re.compile(
+    rf"{MARK.pattern}|\s*[💡❓❔]\ufe0f? ?(?:\w{{1,20}} ){{0,2}}"
+    r"(?:vraag|vragen|vraagje|question|questions|frage|fragen|pregunta|preguntas|"
+    r"\w{0,10}(?:nadenk|overdenk|denkvraag|reflect|reflex|réflexion|nachdenk)\w{0,10})"
+    r"(?: \w{1,20}){0,2} ?[:：]?\s*",
+    re.IGNORECASE,
+)
+"""A mark that stands alone: it is for what follows. Those that mean nothing but a question may have words
+that say so (`💡 Vraag`); other words are the name of a story, an example, a tip."""
+LONGEST_SIGN = 100
+"""Characters."""
+MOST_BELOW = 2
+"""Sentences below a mark that stands alone: where there are more, it is the sign of a story, and who asks
+something in it does not ask the reader."""
 MOST = 400
 """Candidates weighed per post; a post with more questions is no post but a questionnaire."""
 
@@ -59,14 +70,16 @@ def find_questions(
 
 def sign_before(post: Post, parts: Sequence[Part], part: Part, number: int = 0) -> str:
     """The mark that stands alone before a sentence: on the line above, in a heading or a box of its own."""
+    if len(part.sentences) - number > MOST_BELOW or _colon(part.sentences[number].text):
+        return ""
     if number:
         before = part.sentences[number - 1].text
     elif part.index:
         block = parts[part.index - 1].block
-        before = post.text[block.start : min(block.end, block.start + 100)]
+        before = post.text[block.start : min(block.end, block.start + LONGEST_SIGN + 1)]
     else:
         return ""
-    return before if _SIGN.fullmatch(before) else ""
+    return before if len(before) <= LONGEST_SIGN and _SIGN.fullmatch(before) else ""
 
 
 def _spans(text: str, part: Part, number: int, sign: str) -> Iterator[tuple[Sentence, str]]:

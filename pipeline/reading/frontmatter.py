@@ -17,6 +17,12 @@ _TOML_HEAD = re.compile(r"\A\s*\+\+\+[ \t]*\n(.*?\n)?\+\+\+[ \t]*(?:\n|\Z)", re.
 LONGEST_HEAD = 100_000
 """Characters."""
 _FIELD = re.compile(r"^[\w-]+[ \t]*:", re.MULTILINE)
+_KNOWN = re.compile(
+    r"^(?:title|date|draft|publish\w*|pubDate|lang|language|locale|url|canonical\w*|permalink|question|example|"
+    r"description|summary|excerpt|layout|slug|tags|categories|author)[ \t]*:",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""What tells a head with empty lines before it from text between two rules across the page."""
 
 
 class BadFrontMatter(ValueError):
@@ -46,6 +52,9 @@ def split_front_matter(text: str) -> tuple[FrontMatter, str]:
     toml = _TOML_HEAD.match(text)
     head = toml or _YAML_HEAD.match(text)
     if head is None or not (toml or _FIELD.search(head.group(1) or "")):
+        return FrontMatter(), text
+    stands_first = text.lstrip("\ufeff").startswith(("-", "+"))
+    if not (stands_first or toml or _KNOWN.search(head.group(1))):
         return FrontMatter(), text
     if head.end() - head.start(1) > LONGEST_HEAD:
         raise BadFrontMatter(f"the front matter is longer than {LONGEST_HEAD} characters, which is no head")
@@ -124,6 +133,7 @@ LONGEST_ADDRESS = 2000
 
 def web_address(value: str) -> str | None:
     """`value` when it is the whole address of a page, as it can be linked to; else None."""
+    value = value.strip().replace(" ", "%20")
     if len(value) > LONGEST_ADDRESS or not value.isprintable() or re.search(r"[\s<>\"\\]", value):
         return None
     try:

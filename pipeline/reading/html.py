@@ -28,6 +28,8 @@ _ATTRIBUTES = re.compile(_ATTRIBUTE)
 _OPENING = re.compile(rf"(<[a-zA-Z][^\s/>]*+)((?:{_ATTRIBUTE})*+)")
 """A tag up to its end, as a parser reads it (HTML, 13.2.5.32 to 39). Nothing in it is tried twice."""
 
+LONGEST_STRUCK_OUT = 400
+"""Characters: a longer one is a `<s>` that nobody closed."""
 LONGEST_EMOJI = 16
 """Characters: a family of four is seven, a flag of a region seven."""
 
@@ -59,12 +61,9 @@ _DROPPED = frozenset(
         "head",
         "rt",
         "rp",
-        "del",
-        "s",
-        "strike",
     ]
 )
-"""Not words of the post, those that its writer struck out among them."""
+"""Not words of the post."""
 _BLOCKS = frozenset(
     [
         "address",
@@ -162,10 +161,9 @@ _AROUND_FRAGMENT = re.compile(
     r"wp-block-(?:search|latest-posts|latest-comments|social-links|buttons?))(?:$|[\s_-])",
     re.IGNORECASE,
 )
-_UNSEEN = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?:\.0+)?(?:[a-z]+|%)?\s*(?:;|!|\Z)",
-    re.IGNORECASE,
-)
+_STRUCK_OUT = {"s", "strike", "del"}
+_UNSEEN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
+"""Not `font-size:0` or `visibility:hidden`: what is inside may undo these, and mail builders use that."""
 _ARTICLE_MARKS = (
     "[itemprop=articleBody]",
     ".entry-content",
@@ -377,6 +375,8 @@ class _Walk:
         return True
 
     def _is_dropped(self, tag: str, node: LexborNode) -> bool:
+        if tag in _STRUCK_OUT:
+            return len(node.text()) <= LONGEST_STRUCK_OUT
         if tag in _DROPPED:
             return True
         if self.whole and tag in {"header", "footer", "aside"} and self._open:

@@ -38,10 +38,17 @@ _ADMONITIONS = re.compile(
 )
 """`!!! note "Title"`, and what stands below it."""
 _TICK_BOXES = re.compile(r"(?m)^([ \t>]*(?:[-*+]|\d{1,3}[.)])[ \t]+)\[[ xX]\][ \t]+")
-_NOTES = re.compile(r"%%[^%]{0,2000}%%|!\[\[[^\[\]\n]{1,300}\]\]|(?m:[ \t]\^[A-Za-z0-9-]{1,40}[ \t]*$)")
-"""Comments, other notes shown within this one, and names of paragraphs."""
-_NOTE_LINKS = re.compile(r"\[\[(?:[^\[\]|\n]{1,300}\|)?([^\[\]|\n#]{1,300})(?:#[^\[\]|\n]{0,300})?\]\]")
-_HIGHLIGHTS = re.compile(r"(?<![=\w])==(?=[^\s=])([^=\n]{1,500})(?<=\S)==(?![=\w])")
+_NOTES = re.compile(
+    r"(?<![\w%])%%(?![%\s])[^%\n]{0,500}(?<!\s)%%(?![\w%])|(?<![\w%])%% [^%\n]{0,500} %%(?![\w%])"
+    r"|!\[\[[^\[\]\n]{1,300}\]\]|\[\[_?toc_?\]\]"
+    r"|(?m:[ \t]\^(?-i:(?=[a-z-]*[\d-])[a-z][a-z0-9-]{2,39}|(?=[a-z]*\d)[a-z0-9]{6})[ \t]*$)",
+    re.IGNORECASE,
+)
+"""Comments on one line, other notes shown within this one, a table of contents, and names of paragraphs as
+Obsidian makes them. A lone `%%` may be anything: per cent, or an instruction to a notebook."""
+_NOTE_LINKS = re.compile(r"\[\[(?:[^\[\]|\n]{1,300}\|)?([^\[\]|\n#]{1,300})(?:#[^\[\]|\n]{0,300})?\]\](?!\()")
+"""Not a link of Markdown itself whose words stand in brackets: `[[1]](https://…)`."""
+_HIGHLIGHTS = re.compile(r"(?<![=\w])==(?=[^\s=>])([^=\n]{1,500})(?<=[^\s<])==(?![=\w])")
 _NAMED_SIGNS = {
     "bulb": "💡", "question": "❓", "grey_question": "❔", "thinking": "🤔", "thinking_face": "🤔",
     "thought_balloon": "💭", "seedling": "🌱", "sparkles": "✨", "mag_right": "🔎", "lotus_position": "🧘",

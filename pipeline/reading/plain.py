@@ -12,6 +12,7 @@ _LONGEST_HEADING = 100
 _MOST_HEADING_WORDS = 16
 _ENDS_A_SENTENCE = re.compile(r"[.!?…:;,。！？：][^\w\s]*(?:\s[^\w\s]+)*\Z")
 """Also before an emoji."""
+_MORE_THAN = re.compile(r"> ?\d")
 _QUOTED = re.compile(r"\A(?:>[^\S\n]?)+")
 
 
@@ -26,7 +27,7 @@ def read_plain(source: str) -> tuple[str, tuple[Block, ...]]:
     builder = TextBuilder()
     for chunk in re.split(r"\n[^\S\n]*(?:\n[^\S\n]*)+", source.replace("\r\n", "\n").replace("\r", "\n")):
         lines = [line for line in clean(chunk).split("\n") if line]
-        quoted = all(line.startswith(">") for line in lines)
+        quoted = all(line.startswith(">") for line in lines) and not any(map(_MORE_THAN.match, lines[:1]))
         if quoted:
             lines = [line for line in (_QUOTED.sub("", line, count=1) for line in lines) if line]
         for line in _unwrap(lines):

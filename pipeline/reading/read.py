@@ -28,7 +28,7 @@ _LIKE_HTML = re.compile(r"\s*<(?:!doctype|html|head|body|article|div|p|h[1-6]|se
 _DATE_IN_NAME = re.compile(r"(?<!\d)(\d{4})[-_]?(\d{2})[-_]?(\d{2})(?!\d)")
 _SENTENCE_END = re.compile(r"[.!?…][”’\"')]*(?:\s|\Z)")
 _LEAD_LENGTH = 300
-_CONTROLS = tuple(map(chr, (*range(9), 11, *range(14, 27), *range(28, 32), 127)))
+_CONTROLS = tuple(map(chr, (*range(9), *range(14, 27), *range(28, 32), 127)))
 """Without tab, line and page ends, and the escape of ISO-2022."""
 _ODD_ONE_IN = 30
 """A file with more controls and characters that mean nothing than one in so many is not text: pictures and

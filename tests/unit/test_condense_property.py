@@ -110,6 +110,10 @@ HOSTILE = {
     "one long word": "a" * 2_000_000,
     "many long lines": ("[a](*b " * 2_800 + "\n\n") * 20,
     "combining marks": "e" + "\u0301" * 300_000,
+    "a row of signs": "🧘\u200d♀\ufe0f" * 60 + " Even stilstaan.\n\n" + UNIT,
+    "a row of signs before a question": "🧘🏽\u200d♀\ufe0f" * 60 + " Sta stil. Wat wil jij loslaten?",
+    "a long word after a sign": "💡 " + "_" * 3_000 + "! " + UNIT,
+    "a sign and no spaces": "💡 " + "字" * 20_000 + "！ " + UNIT,
     "a bomb of aliases": f"---\na0: &a0 [x, x]\n{BOMB}---\nhoi\n",
 }
 

@@ -12,6 +12,7 @@ import pytest
 from pipeline.condense import condense
 from pipeline.post import Post
 from pipeline.reading import Unreadable, read_post
+from pipeline.reading.read import Draft
 from pipeline.sources.feed_format import read_feed
 from pipeline.sources.merging import merged
 from tests import faultfeed
@@ -131,8 +132,7 @@ def test_what_only_looks_like_it_stays(text: str) -> None:
         ("💡 ", "💡<br>"),
         ("neerzetten", "neer<wbr>zetten"),
         ("neerzetten", "neer<!-- x -->zetten"),
-        ("Wat", '<span style="font-size:0px">geheim</span>Wat'),
-        ("Wat", '<span style="visibility: hidden">geheim</span>Wat'),
+        ("Wat", '<span style="display: none">geheim</span>Wat'),
         ("nog", "<del>niet</del> nog"),
         ("draag", "dr&#30;aag"),
         ("Voorbeeld:", "<b>Voorbeeld</b>&nbsp;:"),
@@ -252,7 +252,6 @@ def test_a_field_that_was_left_empty_says_nothing(nothing: str) -> None:
     [
         "http://[",
         "https://x.example/\u202e",
-        "https://x.example/a b",
         "https://",
         "ftp://x.example/",
         "https://x:99999/",
@@ -319,3 +318,84 @@ def test_bytes_at_random_bring_nothing_down(suffix: str) -> None:
         (post.text + post.title + post.lead).encode()
         read_so_far += 1
     assert read_so_far > 200, "most of it is still text"
+
+
+@pytest.mark.parametrize("style", ["font-size:0px;line-height:0", "visibility:hidden"])
+def test_what_a_builder_of_mail_wraps_its_text_in_hides_nothing(style: str) -> None:
+    inside = '<div style="font-size:13px;visibility:visible">Een zin die iedereen ziet.</div>'
+    table = f'<table><tr><td style="{style}">{inside}</td></tr></table>'
+    page = f"<html><body><article><h1>Brief</h1>{table}</article>"
+    assert "Een zin die iedereen ziet." in read(page, "a.html").text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "We kregen 10%% korting en later nog eens 20%% erbij.",
+        "Een %% hier.\n\nNog een zin.\n\nEn %% daar.",
+        "Hij schreef ^2",
+        "Met de groeten van ^Piet",
+        "==> Doe dit eens <==",
+        "Vier > drie == waar, en dat == ook.",
+    ],
+)
+def test_ordinary_words_are_no_signs(text: str) -> None:
+    assert read(text).text == text
+
+
+def test_a_link_whose_words_stand_in_brackets_is_a_link() -> None:
+    post = read(
+        "Zie bron [[1]](https://example.com/bron) en [[lees meer]](https://example.com/meer).\n\n[[toc]]\n"
+    )
+    assert post.text == "Zie bron [1] en [lees meer]."
+
+
+def test_lines_of_a_poem_from_a_word_processor_are_lines() -> None:
+    poem = "\x0b".join(["de dag", "gaat open", "als een hand", "die niets", "wil houden"])
+    assert read(poem, "a.txt").text.split() == poem.split()
+
+
+def test_text_between_two_rules_below_an_empty_line_is_no_head() -> None:
+    post = read("\n---\nVraag: wat wil jij echt?\n---\n\nDe rest.")
+    assert "wat wil jij echt?" in post.text
+    with pytest.raises(Draft):
+        read("\n\n---\ndraft: true\n---\n\nNog niet.")
+
+
+def test_more_than_fifty_is_no_quote() -> None:
+    assert read("> 50 mensen kwamen er.", "a.txt").text == "> 50 mensen kwamen er."
+
+
+def test_a_struck_out_word_is_gone_and_a_sign_nobody_closed_takes_nothing_along() -> None:
+    assert read("Wat <s>niet</s> nog?").text == "Wat nog?"
+    rest = "Een zin om te bewaren. " * 30
+    assert rest.strip() in read(f"Ik lees <s> graag. {rest}").text
+
+
+def test_an_address_with_a_space_is_one_a_browser_would_open() -> None:
+    assert read("---\nurl: 'https://x.example/a b'\n---\nEen zin.").url == "https://x.example/a%20b"
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        "💡 Voorbeeld",
+        "### 💡 Voorbeeld",
+        "👉 Voorbeeld:",
+        "💡 Mijn verhaal",
+        "### ❓ Een verhaal",
+        "✨",
+        "➡️",
+        "💡 Tip",
+    ],
+)
+def test_a_sign_above_a_story_makes_no_question_of_what_is_said_in_it(sign: str) -> None:
+    story = (
+        "Stel, je collega vraagt: kun jij dit even overnemen? Je merkt dat je schouders omhoog gaan en dat "
+        "je al ja wilt zeggen. In plaats daarvan zeg je dat je het nakijkt, en je loopt een rondje buiten."
+    )
+    asked = "Wat heb jij nodig om vandaag rustig nee te zeggen tegen iemand van wie je houdt?"
+    post = read(f"Grenzen stellen is niet makkelijk voor wie graag helpt.\n\n{asked}\n\n{sign}\n\n{story}\n")
+    question, example = picked(post)
+    assert question == asked
+    assert example.startswith("Stel, je collega vraagt")
