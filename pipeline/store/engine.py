@@ -160,7 +160,9 @@ def _dialect_url(storage: str) -> URL:
 def _open_sqlite(url: URL) -> Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, hide_parameters=True)
+    # Who writes next gets the connection that wrote last, with its pages in memory; another would read them.
+    pooled = {"pool_use_lifo": True} if url.database not in (None, "", ":memory:") else {}
+    engine = create_engine(url, hide_parameters=True, **pooled)
     event.listen(engine, "connect", _sqlite_pragmas)
     event.listen(engine, "begin", _sqlite_begin)
     return engine
