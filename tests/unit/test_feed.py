@@ -20,7 +20,7 @@ from pipeline.condense import condense
 from pipeline.pick import pick
 from pipeline.post import Post
 from pipeline.sameness import NOTHING_COVERED, Covered, canonical_link
-from pipeline.settings import Pick
+from pipeline.settings import NoPick, Pick
 from pipeline.sources import Asking, SourceUnavailable, feed_pages, merging
 from pipeline.sources.feed import FeedReader, FeedResult
 from pipeline.sources.feed_format import Entry
@@ -410,6 +410,10 @@ def test_what_looks_like_a_post_that_was_sent_waits_for_a_word_of_the_editor(blo
     assert "it looks like the post of this title that was sent before; if it is another" in found.notes[0]
     words = {"question": "Wat laat jij liggen?", "example": "Een trap met een jas."}
     assert first_brief([post], covered=covered, choice=Choice(post=post.key, **words)).brief is not None
+    after = replace(post, key="tag:another", title="Een andere week", **words)
+    held = first_brief([post, after], covered=covered, no_pick=NoPick.HOLD)
+    assert held.brief is not None, "what was sent before is no reason to wait for the editor"
+    assert held.brief.post.key == "tag:another"
 
 
 @pytest.mark.fault(98)
