@@ -89,10 +89,10 @@ class Sending:
         self._fence = fence
         self._progress = progress
         self._patience = Patience(pace.patience, clock=clock, asked=stop)
-        self._build = Builder(esp=esp, mailing=mailing, address_to=address_to)
+        self._builder = Builder(esp=esp, mailing=mailing, address_to=address_to)
         self._line = Line(
             ledger,
-            self._build,
+            self._builder,
             pace=pace,
             clock=clock,
             patience=self._patience,
@@ -101,7 +101,7 @@ class Sending:
         self._gate = Gate(pace.rate, now=clock.now(), opens=ledger.gate_opens())
         self._taking = Lock()
         self._again: deque[Batch] = deque()
-        self._builder: ThreadPoolExecutor | None = None
+        self._meanwhile: ThreadPoolExecutor | None = None
         self._next: Future[Ready | None] | None = None
         self._waited = 0.0
         self._accepted = self._refused = self._lost = 0
@@ -177,7 +177,7 @@ class Sending:
         """For a provider with no keys, which has one call in flight: while it is waited for, the next request
         is built. Who leaves in between is seen when it is claimed, and it is built anew."""
         with ThreadPoolExecutor(1, thread_name_prefix="builder") as pool:
-            self._builder = pool
+            self._meanwhile = pool
             while not self._patience.over():
                 if self._again:
                     self._carry(self._again.popleft())
@@ -193,12 +193,12 @@ class Sending:
 
     def _make_ready(self) -> Ready | None:
         people = self._line.next_batch()
-        return Ready(people=people, request=self._build.request(people)) if people else None
+        return Ready(people=people, request=self._builder.request(people)) if people else None
 
     def _build_ahead(self) -> None:
         """Unless the answers come at once: then two threads would only wait for each other."""
-        if self._builder is not None and self._next is None and self._waited >= WORTH_A_THREAD:
-            self._next = self._builder.submit(self._make_ready)
+        if self._meanwhile is not None and self._next is None and self._waited >= WORTH_A_THREAD:
+            self._next = self._meanwhile.submit(self._make_ready)
 
     def _mind_the_quota(self) -> None:
         if self._line.waits_for_tomorrow():
@@ -211,7 +211,7 @@ class Sending:
         if able.keyed or able.search is None:
             return True
         found = self._esp.find(
-            self._build.sought(people, key="", since=self._clock.now()), self._pace.deadline
+            self._builder.sought(people, key="", since=self._clock.now()), self._pace.deadline
         )
         if not found.taken:
             return True
@@ -259,7 +259,7 @@ class Sending:
         for _ in range(MAX_LOOKS):
             if not people:
                 return None
-            request, built = built or self._build.request(people), None
+            request, built = built or self._builder.request(people), None
             crashpoint("built")
             claimed = self._claim(people, batch, request)
             if isinstance(claimed, Intent):
@@ -316,7 +316,7 @@ class Sending:
         )
 
     def _ask_again(self, batch: Batch, people: People) -> Batch | None:
-        request = self._build.request(people, batch.key)
+        request = self._builder.request(people, batch.key)
         if request.sha256 != batch.request_sha256:
             who = f"recipients {batch.first} to {batch.last}"
             self._halt(StopReason.HELD, f"{who} are in doubt, and {CHANGED}")
@@ -428,7 +428,7 @@ class Sending:
         if not self._patience.until(submitted + search.settle):
             return batch
         people = self._ledger.members(batch)
-        sought = self._build.sought(people, key=batch.key, since=batch.first_submit_at or submitted)
+        sought = self._builder.sought(people, key=batch.key, since=batch.first_submit_at or submitted)
         crashpoint("before look-up")
         first, second = (self._esp.find(sought, self._pace.deadline) for _ in range(2))
         error = first.error or second.error
