@@ -9,6 +9,7 @@ import random
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,14 @@ def test_the_short_sweep_holds_every_place_and_every_fault_on_both_databases() -
         of_it = [scenario for scenario in short(SEED) if scenario.storage == storage]
         assert {scenario.fault for scenario in of_it} == set(FAULTS)
         assert {scenario.point for scenario in of_it} == {*SWEPT, SEVERAL}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_in_the_short_sweep_no_fault_can_keep_a_sender_from_any_place(seed: int) -> None:
+    undisturbed = {(run.storage, run.kind, run.point) for run in short(seed) if run.fault == "none"}
+    for storage, kind, (point, reach) in product(STORAGES, Kind, SWEPT.items()):
+        if kind in reach.kinds and (reach.often or reach.after):
+            assert (storage, kind, point) in undisturbed
 
 
 def test_the_long_sweep_holds_every_combination() -> None:

@@ -118,8 +118,8 @@ def short(seed: int) -> Iterator[Scenario]:
         for number in range(max(len(points), len(faults))):
             point, fault = points[number % len(points)], faults[number % len(faults)]
             yield one_kill(chance.randrange(10**9), storage, kind, point, fault)
-        for point in (point for point in points if SWEPT[point].after):
-            # A fault may settle the doubt by itself, and nobody comes by there.
+        for point in (point for point in points if SWEPT[point].after or SWEPT[point].often):
+            # A fault may settle a doubt by itself, or kill every sender before it gets there.
             yield one_kill(chance.randrange(10**9), storage, kind, point, "none")
     for storage in (*STORAGES, *STORAGES):
         yield many_kills(chance.randrange(10**9), storage)
